@@ -1,0 +1,21 @@
+"""The logic that every room shares: no sockets, files, clocks or randomness; they arrive as arguments.
+
+Where things are:
+    errors             the tree of errors
+    weights            tensor specs, the weights vector, the weights file
+    metrics            sums that add up exactly over batches and devices
+    encodings          how an update becomes bytes, and back
+    plans              manifest, .tflite container, the LiteRT runtime
+    tasks              what an engineer may ask for, and the states of a task
+    aggregation        the exact sum, snapshots, checks on updates
+    server_optimizers  how a mean update changes the global weights
+    rounds             the state machine of one round, tickets, pace steering
+    sessions           the state machine of one device's participation
+    command            the `fieldfare` command
+"""
+
+from importlib import metadata
+
+__all__ = ["VERSION"]
+
+VERSION = metadata.version("fieldfare")

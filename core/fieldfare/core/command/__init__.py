@@ -1,0 +1,6 @@
+"""The `fieldfare` command: finds the sub-commands that the rooms registered, and turns errors into one clear line."""
+
+from fieldfare.core.command._command import Command, Console
+from fieldfare.core.command._main import main, run
+
+__all__ = ["Command", "Console", "main", "run"]

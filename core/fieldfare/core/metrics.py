@@ -1,0 +1,73 @@
+"""Metrics as sums: what is exact to add over batches, devices and replicas."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from fieldfare.core.errors import UpdateError
+from fieldfare.protos.v1 import tensors_pb2
+
+__all__ = ["LOSS", "MAX_METRICS", "MetricSum", "add_metrics", "means", "metrics_from_proto", "metrics_to_proto"]
+
+LOSS = "loss"
+"""Name under which every plan's loss is reported."""
+
+MAX_METRICS = 64
+"""Metrics that one report may carry."""
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSum:
+    """One metric over some examples: `sum` of weight times value, and the `weight` itself (usually a count)."""
+
+    sum: float
+    weight: float
+
+    @property
+    def mean(self) -> float:
+        """`sum / weight`. Safe: `weight` is positive wherever sums come from outside."""
+        return self.sum / self.weight
+
+    def __add__(self, other: "MetricSum") -> "MetricSum":
+        return MetricSum(self.sum + other.sum, self.weight + other.weight)
+
+
+def add_metrics(parts: Iterable[Mapping[str, MetricSum]]) -> dict[str, MetricSum]:
+    """Sum by name with `math.fsum`, so that the result does not depend on the order of the parts."""
+    collected: dict[str, list[MetricSum]] = {}
+    for part in parts:
+        for name, value in part.items():
+            collected.setdefault(name, []).append(value)
+    return {
+        name: MetricSum(math.fsum(one.sum for one in values), math.fsum(one.weight for one in values))
+        for name, values in sorted(collected.items())
+    }
+
+
+def means(sums: Mapping[str, MetricSum]) -> dict[str, float]:
+    """The weighted mean of each metric."""
+    return {name: value.mean for name, value in sums.items()}
+
+
+def metrics_to_proto(sums: Mapping[str, MetricSum]) -> list[tensors_pb2.MetricSum]:
+    """In the order of the names, so that equal sums give equal bytes."""
+    return [
+        tensors_pb2.MetricSum(name=name, sum=value.sum, weight=value.weight) for name, value in sorted(sums.items())
+    ]
+
+
+def metrics_from_proto(protos: Iterable[tensors_pb2.MetricSum]) -> dict[str, MetricSum]:
+    """Check and read metrics that a peer sent.
+
+    Raises:
+        UpdateError: a name that is empty, too long or stands twice; a sum or weight that is not finite; a weight that
+            is not positive; more than `MAX_METRICS` of them.
+    """
+    result: dict[str, MetricSum] = {}
+    for proto in protos:
+        if not 0 < len(proto.name) <= 64 or proto.name in result or len(result) >= MAX_METRICS:  # noqa: PLR2004
+            raise UpdateError("metrics", "metric names must be unique, of 1 to 64 characters, and 64 at the most")
+        if not (math.isfinite(proto.sum) and math.isfinite(proto.weight) and proto.weight > 0):
+            raise UpdateError("metrics", f"metric {proto.name!r} needs a finite sum and a positive finite weight")
+        result[proto.name] = MetricSum(proto.sum, proto.weight)
+    return result

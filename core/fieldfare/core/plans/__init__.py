@@ -1,0 +1,25 @@
+"""The plan: manifest, `.tflite` container and the LiteRT runtime that executes its signatures.
+
+`PlanRuntime` is the one place that imports `ai_edge_litert`'s interpreter; the device trains with it, the converter
+checks parity with it, and task submission reads the initial weights with it.
+"""
+
+from fieldfare.core.plans._container import attach_manifest, read_manifest
+from fieldfare.core.plans._examples import Examples, check_examples, count_rows, take_rows
+from fieldfare.core.plans._manifest import FORMAT_VERSION, Manifest, PlanMetric, PlanTensor
+from fieldfare.core.plans._runtime import PlanRuntime, runtime_version
+
+__all__ = [
+    "FORMAT_VERSION",
+    "Examples",
+    "Manifest",
+    "PlanMetric",
+    "PlanRuntime",
+    "PlanTensor",
+    "attach_manifest",
+    "check_examples",
+    "count_rows",
+    "read_manifest",
+    "runtime_version",
+    "take_rows",
+]

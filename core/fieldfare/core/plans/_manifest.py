@@ -1,0 +1,154 @@
+"""What a device needs to know of a plan beside the graph itself."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from google.protobuf.message import DecodeError
+
+from fieldfare.core.errors import PlanError, WeightsError
+from fieldfare.core.metrics import LOSS
+from fieldfare.core.weights import TensorSpec, specs_from_proto, specs_to_proto
+from fieldfare.protos.v1 import plan_pb2
+
+FORMAT_VERSION = 1
+MAX_BATCH_SIZE = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class PlanTensor:
+    """A tensor of the plan and the key under which the signatures know it. Shapes are those of one example."""
+
+    spec: TensorSpec
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanMetric:
+    """A metric of `evaluate`: its name and the key of its sum."""
+
+    name: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The manifest of a plan; the fields are described in `plan.proto`.
+
+    Attributes:
+        learning_rate: the local optimiser's own, used where a task gives none.
+    """
+
+    name: str
+    batch_size: int
+    inputs: tuple[PlanTensor, ...]
+    targets: tuple[PlanTensor, ...]
+    outputs: tuple[PlanTensor, ...]
+    weights: tuple[PlanTensor, ...]
+    loss: str
+    metrics: tuple[PlanMetric, ...]
+    optimizer: str
+    learning_rate: float
+    has_gradients: bool = False
+    tried_on: tuple[str, ...] = ()
+    made_with: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.batch_size <= MAX_BATCH_SIZE:
+            raise PlanError(f"the plan's batch size is {self.batch_size}; 1 to {MAX_BATCH_SIZE} is possible")
+        if not (self.inputs and self.outputs and self.weights):
+            raise PlanError("the plan's manifest names no inputs, no outputs or no trainable weights")
+        if any(one.spec.dtype != "float32" for one in self.weights):
+            raise PlanError("the plan's trainable weights must be float32")
+        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+            raise PlanError(f"the plan's learning rate is {self.learning_rate}; it must be positive")
+        names = [one.spec.name for one in (*self.inputs, *self.targets)]
+        if len(set(names)) != len(names):
+            raise PlanError("the plan's inputs and targets do not have names of their own")
+
+    @property
+    def example_specs(self) -> tuple[TensorSpec, ...]:
+        """What one example consists of: inputs, then targets; shapes without the batch axis."""
+        return tuple(one.spec for one in (*self.inputs, *self.targets))
+
+    @property
+    def input_specs(self) -> tuple[TensorSpec, ...]:
+        """The inputs alone; shapes without the batch axis."""
+        return tuple(one.spec for one in self.inputs)
+
+    @property
+    def weight_specs(self) -> tuple[TensorSpec, ...]:
+        """The trainable weights in the order in which they travel."""
+        return tuple(one.spec for one in self.weights)
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """"loss" and the metrics of `evaluate`."""
+        return (LOSS, *(one.name for one in self.metrics))
+
+    def to_bytes(self) -> bytes:
+        """The protobuf form; equal manifests give equal bytes."""
+        proto = plan_pb2.PlanManifest(
+            format_version=FORMAT_VERSION,
+            name=self.name,
+            batch_size=self.batch_size,
+            inputs=_to_proto(self.inputs),
+            targets=_to_proto(self.targets),
+            outputs=_to_proto(self.outputs),
+            weights=_to_proto(self.weights),
+            loss=self.loss,
+            metrics=[plan_pb2.PlanMetric(name=one.name, key=one.key) for one in self.metrics],
+            optimizer=plan_pb2.LocalOptimizer(name=self.optimizer, learning_rate=self.learning_rate),
+            has_gradients=self.has_gradients,
+            tried_on=self.tried_on,
+            made_with=self.made_with,
+            notes=self.notes,
+        )
+        return proto.SerializeToString(deterministic=True)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Manifest":
+        """Check and read the protobuf form.
+
+        Raises:
+            PlanError: not a manifest, made by a newer version, or with fields that cannot be.
+        """
+        try:
+            proto = plan_pb2.PlanManifest.FromString(data)
+        except DecodeError as error:
+            raise PlanError("the plan's manifest is damaged; export the plan again") from error
+        if proto.format_version != FORMAT_VERSION:
+            raise PlanError(
+                f"the plan has format version {proto.format_version}, this Fieldfare reads {FORMAT_VERSION}: "
+                "upgrade Fieldfare, or export the plan again"
+            )
+        try:
+            return cls(
+                name=proto.name,
+                batch_size=proto.batch_size,
+                inputs=_from_proto(proto.inputs),
+                targets=_from_proto(proto.targets),
+                outputs=_from_proto(proto.outputs),
+                weights=_from_proto(proto.weights),
+                loss=proto.loss,
+                metrics=tuple(PlanMetric(one.name, one.key) for one in proto.metrics),
+                optimizer=proto.optimizer.name,
+                learning_rate=proto.optimizer.learning_rate,
+                has_gradients=proto.has_gradients,
+                tried_on=tuple(proto.tried_on),
+                made_with=tuple(proto.made_with),
+                notes=tuple(proto.notes),
+            )
+        except WeightsError as error:
+            raise PlanError(f"the plan's manifest cannot be used: {error}") from error
+
+
+def _to_proto(tensors: Iterable[PlanTensor]) -> list[plan_pb2.PlanTensor]:
+    return [plan_pb2.PlanTensor(spec=specs_to_proto([one.spec])[0], key=one.key) for one in tensors]
+
+
+def _from_proto(protos: Iterable[plan_pb2.PlanTensor]) -> tuple[PlanTensor, ...]:
+    listed = list(protos)
+    specs = specs_from_proto(one.spec for one in listed)
+    return tuple(PlanTensor(spec, one.key) for spec, one in zip(specs, listed, strict=True))

@@ -1,0 +1,1 @@
+"""Wire format of Fieldfare: the `.proto` files and the Python code generated from them."""
