@@ -88,7 +88,7 @@ def _find(model: bytes | bytearray | memoryview, name: str) -> tuple[int, int]:
 
 
 def _buffer_position(buffer: Any, size: int) -> tuple[int, int]:
-    table = buffer._tab  # noqa: SLF001  the generated class has no public way to a vector's position
+    table = buffer._tab  # the generated class has no public way to a vector's position
     start, length = int(table.Vector(table.Offset(4))), int(buffer.DataLength())
     if start + length > size:
         raise IndexError("the entry ends beyond the file")

@@ -84,7 +84,7 @@ class Manifest:
 
     @property
     def metric_names(self) -> tuple[str, ...]:
-        """"loss" and the metrics of `evaluate`."""
+        """The loss under the name "loss", and the metrics of `evaluate`."""
         return (LOSS, *(one.name for one in self.metrics))
 
     def to_bytes(self) -> bytes:

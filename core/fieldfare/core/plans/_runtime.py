@@ -17,7 +17,7 @@ from fieldfare.core.weights import join_tensors, split_vector
 
 
 def runtime_version() -> str:
-    """ "ai-edge-litert 2.3.0": what a device reports at check-in and what an exporter tried."""
+    """Such as "ai-edge-litert 2.3.0": what a device reports at check-in and what an exporter tried."""
     return f"ai-edge-litert {metadata.version('ai-edge-litert')}"
 
 
@@ -109,7 +109,9 @@ class PlanRuntime:
             outputs = self._run("infer", **feeds)
             kept = min(batch, rows - start)
             pieces.append({one.spec.name: outputs[one.key][:kept] for one in self.manifest.outputs})
-        return {one.spec.name: np.concatenate([piece[one.spec.name] for piece in pieces]) for one in self.manifest.outputs}
+        return {
+            one.spec.name: np.concatenate([piece[one.spec.name] for piece in pieces]) for one in self.manifest.outputs
+        }
 
     def _feeds(self, tensors: Sequence[PlanTensor], examples: Examples) -> dict[str, NDArray[Any]]:
         batch, rows = self.manifest.batch_size, count_rows(examples)
@@ -131,5 +133,3 @@ class PlanRuntime:
         except (RuntimeError, ValueError) as error:
             raise PlanError(f"{runtime_version()} failed in {signature!r}: {error}") from error
         return outputs
-
-

@@ -60,7 +60,9 @@ def unpack_weights(data: bytes) -> tuple[tuple[TensorSpec, ...], NDArray[np.floa
     if any(spec.dtype != "float32" for spec in specs):
         raise WeightsError("a weights file holds float32 tensors only")
     if len(data) - start != 4 * total_size(specs):
-        raise WeightsError(f"damaged weights file: {len(data) - start} bytes of values, {4 * total_size(specs)} expected")
+        raise WeightsError(
+            f"damaged weights file: {len(data) - start} bytes of values, {4 * total_size(specs)} expected"
+        )
     vector = np.frombuffer(data, "<f4", offset=start)
     if not np.isfinite(vector).all():
         raise WeightsError("the weights file holds values that are not finite")

@@ -27,15 +27,13 @@ from fieldfare.protos.v1 import task_pb2 as fieldfare_dot_protos_dot_v1_dot_task
 from fieldfare.protos.v1 import tensors_pb2 as fieldfare_dot_protos_dot_v1_dot_tensors__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x66ieldfare/protos/v1/admin.proto\x12\x13\x66ieldfare.protos.v1\x1a$fieldfare/protos/v1/aggregator.proto\x1a\x1e\x66ieldfare/protos/v1/task.proto\x1a!fieldfare/protos/v1/tensors.proto\"d\n\x11SubmitTaskRequest\x12\x37\n\x06header\x18\x01 \x01(\x0b\x32%.fieldfare.protos.v1.SubmitTaskHeaderH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"\xa5\x01\n\x10SubmitTaskHeader\x12+\n\x04spec\x18\x01 \x01(\x0b\x32\x1d.fieldfare.protos.v1.TaskSpec\x12.\n\x04plan\x18\x02 \x01(\x0b\x32 .fieldfare.protos.v1.ArtifactRef\x12\x34\n\ncheckpoint\x18\x03 \x01(\x0b\x32 .fieldfare.protos.v1.ArtifactRef\"&\n\x10ListTasksRequest\x12\x12\n\npopulation\x18\x01 \x01(\t\"C\n\x11ListTasksResponse\x12.\n\x05tasks\x18\x01 \x03(\x0b\x32\x1f.fieldfare.protos.v1.TaskStatus\"J\n\x0eGetTaskRequest\x12\x0c\n\x04task\x18\x01 \x01(\t\x12\x19\n\x0crounds_after\x18\x02 \x01(\rH\x00\x88\x01\x01\x42\x0f\n\r_rounds_after\"S\n\x12\x43ontrolTaskRequest\x12\x0c\n\x04task\x18\x01 \x01(\t\x12/\n\x06\x61\x63tion\x18\x02 \x01(\x0e\x32\x1f.fieldfare.protos.v1.TaskAction*p\n\nTaskAction\x12\x1b\n\x17TASK_ACTION_UNSPECIFIED\x10\x00\x12\x15\n\x11TASK_ACTION_PAUSE\x10\x01\x12\x16\n\x12TASK_ACTION_RESUME\x10\x02\x12\x16\n\x12TASK_ACTION_CANCEL\x10\x03\x32\xc8\x03\n\x05\x41\x64min\x12W\n\nSubmitTask\x12&.fieldfare.protos.v1.SubmitTaskRequest\x1a\x1f.fieldfare.protos.v1.TaskStatus(\x01\x12Z\n\tListTasks\x12%.fieldfare.protos.v1.ListTasksRequest\x1a&.fieldfare.protos.v1.ListTasksResponse\x12O\n\x07GetTask\x12#.fieldfare.protos.v1.GetTaskRequest\x1a\x1f.fieldfare.protos.v1.TaskStatus\x12W\n\x0b\x43ontrolTask\x12\'.fieldfare.protos.v1.ControlTaskRequest\x1a\x1f.fieldfare.protos.v1.TaskStatus\x12`\n\rFetchArtifact\x12).fieldfare.protos.v1.FetchArtifactRequest\x1a\".fieldfare.protos.v1.ArtifactChunk0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x66ieldfare/protos/v1/admin.proto\x12\x13\x66ieldfare.protos.v1\x1a$fieldfare/protos/v1/aggregator.proto\x1a\x1e\x66ieldfare/protos/v1/task.proto\x1a!fieldfare/protos/v1/tensors.proto\"d\n\x11SubmitTaskRequest\x12\x37\n\x06header\x18\x01 \x01(\x0b\x32%.fieldfare.protos.v1.SubmitTaskHeaderH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"\xa5\x01\n\x10SubmitTaskHeader\x12+\n\x04spec\x18\x01 \x01(\x0b\x32\x1d.fieldfare.protos.v1.TaskSpec\x12.\n\x04plan\x18\x02 \x01(\x0b\x32 .fieldfare.protos.v1.ArtifactRef\x12\x34\n\ncheckpoint\x18\x03 \x01(\x0b\x32 .fieldfare.protos.v1.ArtifactRef\"&\n\x10ListTasksRequest\x12\x12\n\npopulation\x18\x01 \x01(\t\"C\n\x11ListTasksResponse\x12.\n\x05tasks\x18\x01 \x03(\x0b\x32\x1f.fieldfare.protos.v1.TaskStatus\"J\n\x0eGetTaskRequest\x12\x0c\n\x04task\x18\x01 \x01(\t\x12\x19\n\x0crounds_after\x18\x02 \x01(\rH\x00\x88\x01\x01\x42\x0f\n\r_rounds_after\"S\n\x12\x43ontrolTaskRequest\x12\x0c\n\x04task\x18\x01 \x01(\t\x12/\n\x06\x61\x63tion\x18\x02 \x01(\x0e\x32\x1f.fieldfare.protos.v1.TaskAction2\xc8\x03\n\x05\x41\x64min\x12W\n\nSubmitTask\x12&.fieldfare.protos.v1.SubmitTaskRequest\x1a\x1f.fieldfare.protos.v1.TaskStatus(\x01\x12Z\n\tListTasks\x12%.fieldfare.protos.v1.ListTasksRequest\x1a&.fieldfare.protos.v1.ListTasksResponse\x12O\n\x07GetTask\x12#.fieldfare.protos.v1.GetTaskRequest\x1a\x1f.fieldfare.protos.v1.TaskStatus\x12W\n\x0b\x43ontrolTask\x12\'.fieldfare.protos.v1.ControlTaskRequest\x1a\x1f.fieldfare.protos.v1.TaskStatus\x12`\n\rFetchArtifact\x12).fieldfare.protos.v1.FetchArtifactRequest\x1a\".fieldfare.protos.v1.ArtifactChunk0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'fieldfare.protos.v1.admin_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TASKACTION']._serialized_start=701
-  _globals['_TASKACTION']._serialized_end=813
   _globals['_SUBMITTASKREQUEST']._serialized_start=161
   _globals['_SUBMITTASKREQUEST']._serialized_end=261
   _globals['_SUBMITTASKHEADER']._serialized_start=264
@@ -48,6 +46,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETTASKREQUEST']._serialized_end=614
   _globals['_CONTROLTASKREQUEST']._serialized_start=616
   _globals['_CONTROLTASKREQUEST']._serialized_end=699
-  _globals['_ADMIN']._serialized_start=816
-  _globals['_ADMIN']._serialized_end=1272
+  _globals['_ADMIN']._serialized_start=702
+  _globals['_ADMIN']._serialized_end=1158
 # @@protoc_insertion_point(module_scope)

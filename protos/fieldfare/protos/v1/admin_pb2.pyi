@@ -2,24 +2,12 @@ from fieldfare.protos.v1 import aggregator_pb2 as _aggregator_pb2
 from fieldfare.protos.v1 import task_pb2 as _task_pb2
 from fieldfare.protos.v1 import tensors_pb2 as _tensors_pb2
 from google.protobuf.internal import containers as _containers
-from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
-
-class TaskAction(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
-    __slots__ = ()
-    TASK_ACTION_UNSPECIFIED: _ClassVar[TaskAction]
-    TASK_ACTION_PAUSE: _ClassVar[TaskAction]
-    TASK_ACTION_RESUME: _ClassVar[TaskAction]
-    TASK_ACTION_CANCEL: _ClassVar[TaskAction]
-TASK_ACTION_UNSPECIFIED: TaskAction
-TASK_ACTION_PAUSE: TaskAction
-TASK_ACTION_RESUME: TaskAction
-TASK_ACTION_CANCEL: TaskAction
 
 class SubmitTaskRequest(_message.Message):
     __slots__ = ("header", "data")
@@ -64,5 +52,5 @@ class ControlTaskRequest(_message.Message):
     TASK_FIELD_NUMBER: _ClassVar[int]
     ACTION_FIELD_NUMBER: _ClassVar[int]
     task: str
-    action: TaskAction
-    def __init__(self, task: _Optional[str] = ..., action: _Optional[_Union[TaskAction, str]] = ...) -> None: ...
+    action: _task_pb2.TaskAction
+    def __init__(self, task: _Optional[str] = ..., action: _Optional[_Union[_task_pb2.TaskAction, str]] = ...) -> None: ...

@@ -33,6 +33,13 @@ class TaskState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TASK_STATE_FAILED: _ClassVar[TaskState]
     TASK_STATE_CANCELLED: _ClassVar[TaskState]
 
+class TaskAction(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    TASK_ACTION_UNSPECIFIED: _ClassVar[TaskAction]
+    TASK_ACTION_PAUSE: _ClassVar[TaskAction]
+    TASK_ACTION_RESUME: _ClassVar[TaskAction]
+    TASK_ACTION_CANCEL: _ClassVar[TaskAction]
+
 class RoundState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     ROUND_STATE_UNSPECIFIED: _ClassVar[RoundState]
@@ -59,6 +66,10 @@ TASK_STATE_PAUSED: TaskState
 TASK_STATE_COMPLETED: TaskState
 TASK_STATE_FAILED: TaskState
 TASK_STATE_CANCELLED: TaskState
+TASK_ACTION_UNSPECIFIED: TaskAction
+TASK_ACTION_PAUSE: TaskAction
+TASK_ACTION_RESUME: TaskAction
+TASK_ACTION_CANCEL: TaskAction
 ROUND_STATE_UNSPECIFIED: RoundState
 ROUND_STATE_SELECTING: RoundState
 ROUND_STATE_COLLECTING: RoundState

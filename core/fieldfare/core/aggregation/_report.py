@@ -1,0 +1,66 @@
+"""What the aggregator checks in a report's header before it reads a byte of the payload."""
+
+from dataclasses import dataclass
+
+from fieldfare.core.encodings import encoded_bytes
+from fieldfare.core.errors import UpdateError, WeightsError
+from fieldfare.core.metrics import MetricSum, metrics_from_proto
+from fieldfare.core.tasks import TaskSpec, Weighting
+from fieldfare.core.weights import TensorSpec, specs_from_proto, total_size
+from fieldfare.protos.v1 import aggregator_pb2, task_pb2
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRules:
+    """What a report of this round must keep to.
+
+    Attributes:
+        weights: the plan's trainable weights, in order.
+        metric_names: the metrics that the plan's `evaluate` gives, loss included.
+    """
+
+    spec: TaskSpec
+    weights: tuple[TensorSpec, ...]
+    metric_names: tuple[str, ...]
+    kind: task_pb2.RoundKind
+
+
+def check_header(header: aggregator_pb2.ReportHeader, rules: ReportRules) -> dict[str, MetricSum]:
+    """Check the header of a report whose outcome is DONE.
+
+    Returns:
+        Its metrics.
+
+    Raises:
+        UpdateError: examples out of bounds, metrics that the plan does not have, tensors that are not the plan's, an
+            encoding that was not asked for, a false length.
+    """
+    # Safe: the bound keeps integers in the sum small; a device that holds more examples trains on its newest ones.
+    if not 1 <= header.example_count <= rules.spec.local.max_examples:
+        raise UpdateError("example_count", f"example_count must be 1 to {rules.spec.local.max_examples}")
+    metrics = metrics_from_proto(header.metrics)
+    if unknown := sorted(set(metrics) - set(rules.metric_names)):
+        raise UpdateError("metrics", f"the plan has no metric {', '.join(unknown)}")
+    if rules.kind != task_pb2.ROUND_KIND_TRAINING:
+        if header.payload_bytes or header.tensors:
+            raise UpdateError("payload", "an evaluation report carries metrics only")
+        if not metrics:
+            raise UpdateError("metrics", "an evaluation report needs metrics")
+        return metrics
+    try:
+        tensors = specs_from_proto(header.tensors)
+    except WeightsError as error:
+        raise UpdateError("tensors", str(error)) from error
+    if tensors != rules.weights:
+        raise UpdateError("tensors", "names, dtypes, shapes and order of the tensors must be those of the plan")
+    if header.encoding != rules.spec.encoding:
+        raise UpdateError("encoding", "the update's encoding is not the one that the assignment asked for")
+    expected = encoded_bytes(header.encoding, total_size(rules.weights))
+    if header.payload_bytes != expected:
+        raise UpdateError("length", f"the update must have {expected} bytes, not {header.payload_bytes}")
+    return metrics
+
+
+def update_weight(spec: TaskSpec, example_count: int) -> int:
+    """What an update counts for: its examples (McMahan et al. 2017, eq. 1) or one."""
+    return example_count if spec.aggregation.weighting is Weighting.EXAMPLES else 1

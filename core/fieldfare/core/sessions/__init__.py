@@ -1,0 +1,52 @@
+"""One device's participation as a generator of actions; a shell carries them out over any transport.
+
+A shell looks like this; `fieldfare.sdk` has the one that ships:
+
+    session = participate(identity, limits, kept=None, now=now, uniform=random)
+    action = next(session)
+    while True:
+        try:
+            action = session.send(carry_out(action))      # or session.throw(error)
+        except StopIteration as stop:
+            return stop.value                             # a Participation
+"""
+
+from fieldfare.core.sessions._actions import (
+    Action,
+    AskReceipt,
+    CheckIn,
+    Ended,
+    FetchArtifact,
+    Forget,
+    Keep,
+    KeptReport,
+    Participation,
+    Send,
+    Wait,
+    Work,
+    WorkResult,
+)
+from fieldfare.core.sessions._assignment import Artifact, Assignment, read_assignment
+from fieldfare.core.sessions._participate import DeviceIdentity, RetrySettings, participate
+
+__all__ = [
+    "Action",
+    "Artifact",
+    "AskReceipt",
+    "Assignment",
+    "CheckIn",
+    "DeviceIdentity",
+    "Ended",
+    "FetchArtifact",
+    "Forget",
+    "Keep",
+    "KeptReport",
+    "Participation",
+    "RetrySettings",
+    "Send",
+    "Wait",
+    "Work",
+    "WorkResult",
+    "participate",
+    "read_assignment",
+]

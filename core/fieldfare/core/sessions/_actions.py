@@ -1,0 +1,138 @@
+"""What a session asks its shell to do, and what the shell gives back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fieldfare.core.metrics import MetricSum
+from fieldfare.core.sessions._assignment import Artifact, Assignment
+from fieldfare.protos.v1 import aggregator_pb2
+
+
+@dataclass(frozen=True, slots=True)
+class CheckIn:
+    """Make the call; send back the `CheckInResponse`."""
+
+    request: aggregator_pb2.CheckInRequest
+
+
+@dataclass(frozen=True, slots=True)
+class FetchArtifact:
+    """Fetch into the cache, resuming at its offset, and check size and digest; send back None."""
+
+    artifact: Artifact
+    ticket: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Train or evaluate with the two cached artifacts until `deadline`; send back a `WorkResult`."""
+
+    assignment: Assignment
+    deadline: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class WorkResult:
+    """How the work ended.
+
+    Attributes:
+        outcome: code of `Outcome`.
+        example_count: examples behind update or metrics; 0 unless the outcome is DONE.
+        metrics: sums over this device's examples.
+        vector: the weight delta or gradient, `(n,)` float32; None for evaluation, or unless DONE.
+        detail: for the device's own log.
+    """
+
+    outcome: aggregator_pb2.Outcome
+    example_count: int = 0
+    metrics: Mapping[str, MetricSum] | None = None
+    vector: NDArray[np.float32] | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptReport:
+    """A report that is on the device's disk until its receipt is there.
+
+    Attributes:
+        header: what opens the stream.
+        payload: the encoded update; empty for evaluation.
+        task_id: for the ledger.
+        round_number: for the ledger.
+    """
+
+    header: aggregator_pb2.ReportHeader
+    payload: bytes
+    task_id: str
+    round_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Write the report to disk before it is sent; send back None."""
+
+    report: KeptReport
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Stream header, payload and trailer; send back the `Receipt`."""
+
+    report: KeptReport
+
+
+@dataclass(frozen=True, slots=True)
+class AskReceipt:
+    """Send the header alone with `receipt_only`; send back the `Receipt`."""
+
+    report: KeptReport
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Remove the kept report from disk; send back None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Do nothing for a while; send back None."""
+
+    duration: timedelta
+    reason: str
+
+
+Action = CheckIn | FetchArtifact | Work | Keep | Send | AskReceipt | Forget | Wait
+
+
+class Ended(Enum):
+    """How a participation ended."""
+
+    IDLE = "idle"
+    COUNTED = "counted"
+    LATE = "late"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+    UNREACHABLE = "unreachable"
+
+
+@dataclass(frozen=True, slots=True)
+class Participation:
+    """The result of a session.
+
+    Attributes:
+        come_back_after: when to check in again.
+        detail: why, in words.
+        assignment: the work, where there was any in this session.
+        metrics: what was measured on this device.
+    """
+
+    ended: Ended
+    come_back_after: timedelta
+    detail: str = ""
+    assignment: Assignment | None = None
+    metrics: Mapping[str, MetricSum] | None = None

@@ -1,0 +1,88 @@
+"""An assignment as the device checks and reads it."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from fieldfare.core.encodings import stage_names
+from fieldfare.core.errors import ConfigError, ProtocolError, UpdateError
+from fieldfare.core.tasks import Algorithm, LocalTrainingSpec, NextRound
+from fieldfare.core.tasks._spec import local_training_from_proto
+from fieldfare.protos.v1 import aggregator_pb2, encoding_pb2, tensors_pb2
+
+MAX_TICKET_BYTES = 4096
+_SHA256_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A blob named by its content: SHA-256 (32 bytes) and size in bytes."""
+
+    sha256: bytes
+    size_bytes: int
+
+    @property
+    def hex(self) -> str:
+        """The digest in hexadecimal: file name in caches, name in logs."""
+        return self.sha256.hex()
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """One round's work for this device; the fields are described in `aggregator.proto`."""
+
+    ticket: bytes
+    task_id: str
+    round_number: int
+    kind: NextRound
+    plan: Artifact
+    checkpoint_version: int
+    checkpoint: Artifact
+    local: LocalTrainingSpec
+    algorithm: Algorithm
+    encoding: encoding_pb2.Encoding
+    report_within: timedelta
+    max_abs_value: float
+
+
+def read_assignment(proto: aggregator_pb2.Assignment, *, max_artifact_bytes: int) -> Assignment:
+    """Check and read an assignment.
+
+    Args:
+        proto: as it came.
+        max_artifact_bytes: the device refuses to fetch more than this for one artifact.
+
+    Raises:
+        ProtocolError: a field that is missing, out of its bounds, or not known to this version.
+    """
+    if not 0 < len(proto.ticket) <= MAX_TICKET_BYTES or not 0 < len(proto.task_id) <= 64:  # noqa: PLR2004
+        raise ProtocolError("the assignment has no usable ticket or task id")
+    try:
+        local = local_training_from_proto(proto.local)
+        local.check("local")
+        kind, algorithm = NextRound(proto.kind), Algorithm(proto.algorithm)
+        stage_names(proto.encoding)
+        report_within = proto.report_within.ToTimedelta()
+    except (ValueError, OverflowError, UpdateError, ConfigError) as error:
+        raise ProtocolError(f"the assignment asks for what this version cannot do: {error}") from error
+    if report_within <= timedelta(0) or not proto.max_abs_value > 0:
+        raise ProtocolError("the assignment leaves no time to report, or no value to report")
+    return Assignment(
+        ticket=proto.ticket,
+        task_id=proto.task_id,
+        round_number=proto.round_number,
+        kind=kind,
+        plan=_artifact(proto.plan, "plan", max_artifact_bytes),
+        checkpoint_version=proto.checkpoint_version,
+        checkpoint=_artifact(proto.checkpoint, "checkpoint", max_artifact_bytes),
+        local=local,
+        algorithm=algorithm,
+        encoding=proto.encoding,
+        report_within=report_within,
+        max_abs_value=proto.max_abs_value,
+    )
+
+
+def _artifact(proto: tensors_pb2.ArtifactRef, name: str, max_bytes: int) -> Artifact:
+    if len(proto.sha256) != _SHA256_BYTES or not 0 < proto.size_bytes <= max_bytes:
+        raise ProtocolError(f"the assignment's {name} has no digest, or not 1 to {max_bytes} bytes")
+    return Artifact(proto.sha256, proto.size_bytes)
