@@ -56,7 +56,8 @@ class MetricTotals:
 
 
 def _to_units(value: float) -> int:
-    return int(round(Fraction(value) * 2**_QUANTUM_BITS))
+    units: int = round(Fraction(value) * 2**_QUANTUM_BITS)
+    return units
 
 
 def _from_units(units: int) -> float:
