@@ -6,7 +6,6 @@ from datetime import timedelta
 from fieldfare.core.encodings import stage_names
 from fieldfare.core.errors import ConfigError, ProtocolError, UpdateError
 from fieldfare.core.tasks import Algorithm, LocalTrainingSpec, NextRound
-from fieldfare.core.tasks._spec import local_training_from_proto
 from fieldfare.protos.v1 import aggregator_pb2, encoding_pb2, tensors_pb2
 
 MAX_TICKET_BYTES = 4096
@@ -57,7 +56,7 @@ def read_assignment(proto: aggregator_pb2.Assignment, *, max_artifact_bytes: int
     if not 0 < len(proto.ticket) <= MAX_TICKET_BYTES or not 0 < len(proto.task_id) <= 64:  # noqa: PLR2004
         raise ProtocolError("the assignment has no usable ticket or task id")
     try:
-        local = local_training_from_proto(proto.local)
+        local = LocalTrainingSpec.from_proto(proto.local)
         local.check("local")
         kind, algorithm = NextRound(proto.kind), Algorithm(proto.algorithm)
         stage_names(proto.encoding)

@@ -4,9 +4,9 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
-from google.protobuf import json_format
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf import json_format, message_factory
 
+from fieldfare.core.encodings import KNOWN_STAGES
 from fieldfare.core.errors import ConfigError
 from fieldfare.core.tasks._spec import TaskSpec
 from fieldfare.protos.v1 import task_pb2
@@ -32,7 +32,7 @@ def task_spec_from_mapping(mapping: Mapping[str, Any]) -> TaskSpec:
     return TaskSpec.from_proto(proto)
 
 
-def _checked(mapping: Mapping[str, Any], descriptor: Descriptor, prefix: str) -> dict[str, Any]:
+def _checked(mapping: Mapping[str, Any], descriptor: Any, prefix: str) -> dict[str, Any]:
     fields = descriptor.fields_by_name
     tree: dict[str, Any] = {}
     for key, value in mapping.items():
@@ -45,10 +45,12 @@ def _checked(mapping: Mapping[str, Any], descriptor: Descriptor, prefix: str) ->
     return tree
 
 
-def _value(value: Any, known: FieldDescriptor, dotted: str) -> Any:
+def _value(value: Any, known: Any, dotted: str) -> Any:
     if known.name == "encoding":
         if not (isinstance(value, list) and all(isinstance(one, str) for one in value)):
             raise ConfigError('must be a list of stages, such as ["float16"]', field=dotted)
+        if unknown := sorted(set(value) - set(KNOWN_STAGES)):
+            raise ConfigError(f"unknown stage {unknown[0]!r}; known are {', '.join(KNOWN_STAGES)}", field=dotted)
         return {"stages": [{one: {}} for one in value]}
     if known.name in _ENUM_PREFIXES:
         return _enum_name(value, known, dotted)
@@ -58,13 +60,13 @@ def _value(value: Any, known: FieldDescriptor, dotted: str) -> Any:
         return _checked(value, known.message_type, f"{dotted}.")
     try:
         # Safe: a throw-away message of one field; the words of json_format name the type that was expected.
-        json_format.ParseDict({known.name: value}, known.containing_type._concrete_class())
+        json_format.ParseDict({known.name: value}, message_factory.GetMessageClass(known.containing_type)())
     except json_format.ParseError as error:
         raise ConfigError(f"cannot be {value!r}: {error}", field=dotted) from error
     return value
 
 
-def _enum_name(value: Any, known: FieldDescriptor, dotted: str) -> str:
+def _enum_name(value: Any, known: Any, dotted: str) -> str:
     prefix = _ENUM_PREFIXES[known.name]
     codes = known.enum_type.values_by_name
     names = [name.removeprefix(prefix) for name in codes if not name.endswith("UNSPECIFIED")]

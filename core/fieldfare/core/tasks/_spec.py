@@ -99,6 +99,27 @@ class LocalTrainingSpec:
         _need(1 <= self.max_examples <= MAX_EXAMPLES, f"{name}.max_examples", f"must be 1 to {MAX_EXAMPLES}")
         _need(1 <= self.min_examples <= self.max_examples, f"{name}.min_examples", "must be 1 to max_examples")
 
+    def to_proto(self) -> task_pb2.LocalTrainingSpec:
+        """The wire form with every default written out; the learning rate only where there is one."""
+        return task_pb2.LocalTrainingSpec(
+            epochs=self.epochs,
+            max_steps=self.max_steps,
+            learning_rate=self.learning_rate,
+            min_examples=self.min_examples,
+            max_examples=self.max_examples,
+        )
+
+    @classmethod
+    def from_proto(cls, proto: task_pb2.LocalTrainingSpec) -> "LocalTrainingSpec":
+        """Read the wire form; absent fields take their defaults. Does not check bounds."""
+        return cls(
+            epochs=_optional(proto, "epochs", 1),
+            max_steps=_optional(proto, "max_steps", 0),
+            learning_rate=_optional(proto, "learning_rate", None),
+            min_examples=_optional(proto, "min_examples", 1),
+            max_examples=_optional(proto, "max_examples", 100_000),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class AggregationSpec:
@@ -191,7 +212,7 @@ class TaskSpec:
 
     def to_proto(self) -> task_pb2.TaskSpec:
         """The wire form with every default written out."""
-        local, aggregation = self.local, self.aggregation
+        aggregation = self.aggregation
         proto = task_pb2.TaskSpec(
             name=self.name,
             population=self.population,
@@ -199,13 +220,7 @@ class TaskSpec:
             training=_cohort_to_proto(self.training),
             evaluation=_cohort_to_proto(self.evaluation),
             evaluate_every=self.evaluate_every,
-            local=task_pb2.LocalTrainingSpec(
-                epochs=local.epochs,
-                max_steps=local.max_steps,
-                learning_rate=local.learning_rate,
-                min_examples=local.min_examples,
-                max_examples=local.max_examples,
-            ),
+            local=self.local.to_proto(),
             aggregation=task_pb2.AggregationSpec(
                 algorithm=aggregation.algorithm.value,
                 weighting=aggregation.weighting.value,
@@ -243,26 +258,14 @@ class TaskSpec:
             training=training,
             evaluation=evaluation,
             evaluate_every=_optional(proto, "evaluate_every", 1),
-            local=local_training_from_proto(proto.local),
+            local=LocalTrainingSpec.from_proto(proto.local),
             aggregation=_aggregation_from_proto(proto.aggregation, training),
             target=target,
             encoding=proto.encoding if proto.encoding.stages else FLOAT32,
         )
 
 
-def local_training_from_proto(proto: task_pb2.LocalTrainingSpec) -> LocalTrainingSpec:
-    """Read the wire form; absent fields take their defaults. Does not check bounds."""
-    defaults = LocalTrainingSpec()
-    return LocalTrainingSpec(
-        epochs=_optional(proto, "epochs", defaults.epochs),
-        max_steps=_optional(proto, "max_steps", defaults.max_steps),
-        learning_rate=_optional(proto, "learning_rate", None),
-        min_examples=_optional(proto, "min_examples", defaults.min_examples),
-        max_examples=_optional(proto, "max_examples", defaults.max_examples),
-    )
-
-
-def duration(value: timedelta) -> Duration:
+def _duration(value: timedelta) -> Duration:
     """A timedelta on the wire."""
     proto = Duration()
     proto.FromTimedelta(value)
@@ -285,8 +288,8 @@ def _cohort_to_proto(spec: CohortSpec) -> task_pb2.CohortSpec:
         goal_count=spec.goal_count,
         minimum=spec.minimum,
         over_selection=spec.over_selection,
-        selection_timeout=duration(spec.selection_timeout),
-        report_timeout=duration(spec.report_timeout),
+        selection_timeout=_duration(spec.selection_timeout),
+        report_timeout=_duration(spec.report_timeout),
     )
 
 
