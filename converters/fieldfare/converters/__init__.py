@@ -1,0 +1,1 @@
+"""Keras to plan and back (draft)."""
