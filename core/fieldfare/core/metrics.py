@@ -15,6 +15,13 @@ LOSS = "loss"
 MAX_METRICS = 64
 """Metrics that one report may carry."""
 
+MAX_METRIC_NAME = 64
+"""Characters that a metric's name may have."""
+
+# Safe: a hundred thousand sums of this size are a float still, and every weight is many units of `MetricTotals`.
+_LARGEST = 1e30
+_SMALLEST_WEIGHT = 1e-6
+
 
 @dataclass(frozen=True, slots=True)
 class MetricSum:
@@ -60,14 +67,15 @@ def metrics_from_proto(protos: Iterable[tensors_pb2.MetricSum]) -> dict[str, Met
     """Check and read metrics that a peer sent.
 
     Raises:
-        UpdateError: a name that is empty, too long or stands twice; a sum or weight that is not finite; a weight that
-            is not positive; more than `MAX_METRICS` of them.
+        UpdateError: a name that is empty, too long or stands twice; a sum or weight that is not finite or beyond 1e30;
+            a weight below 1e-6; more than `MAX_METRICS` of them.
     """
     result: dict[str, MetricSum] = {}
     for proto in protos:
-        if not 0 < len(proto.name) <= 64 or proto.name in result or len(result) >= MAX_METRICS:  # noqa: PLR2004
+        if not 0 < len(proto.name) <= MAX_METRIC_NAME or proto.name in result or len(result) >= MAX_METRICS:
             raise UpdateError("metrics", "metric names must be unique, of 1 to 64 characters, and 64 at the most")
-        if not (math.isfinite(proto.sum) and math.isfinite(proto.weight) and proto.weight > 0):
+        # Safe: NaN fails every comparison.
+        if not (abs(proto.sum) <= _LARGEST and _SMALLEST_WEIGHT <= proto.weight <= _LARGEST):
             raise UpdateError("metrics", f"metric {proto.name!r} needs a finite sum and a positive finite weight")
         result[proto.name] = MetricSum(proto.sum, proto.weight)
     return result

@@ -8,6 +8,8 @@ from fieldfare.core.errors import StorageError
 from fieldfare.core.metrics import MetricSum
 
 _QUANTUM_BITS = 64
+# Safe: a total below 2**960 is a float; what devices may report stays far below it.
+_MAX_UNITS = 2 ** (960 + _QUANTUM_BITS)
 
 
 class MetricTotals:
@@ -49,10 +51,18 @@ class MetricTotals:
         """
         totals = cls()
         try:
-            totals._totals = {name: (int(pair[0]), int(pair[1])) for name, pair in json.loads(text).items()}
-        except (ValueError, TypeError, IndexError, KeyError, AttributeError) as error:
+            totals._totals = {name: _read_pair(pair) for name, pair in json.loads(text).items()}
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise StorageError("the metric totals of a snapshot are damaged") from error
         return totals
+
+
+def _read_pair(pair: list[str]) -> tuple[int, int]:
+    sum_text, weight_text = pair
+    sum_units, weight_units = int(sum_text, base=10), int(weight_text, base=10)
+    if not (abs(sum_units) < _MAX_UNITS and 0 < weight_units < _MAX_UNITS):
+        raise ValueError("out of range")
+    return sum_units, weight_units
 
 
 def _to_units(value: float) -> int:

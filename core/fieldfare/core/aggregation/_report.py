@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from fieldfare.core.encodings import encoded_bytes
+from fieldfare.core.encodings import encoded_bytes, stage_names
 from fieldfare.core.errors import UpdateError, WeightsError
 from fieldfare.core.metrics import MetricSum, metrics_from_proto
 from fieldfare.core.tasks import TaskSpec, Weighting
@@ -32,15 +32,13 @@ def check_header(header: aggregator_pb2.ReportHeader, rules: ReportRules) -> dic
         Its metrics.
 
     Raises:
-        UpdateError: examples out of bounds, metrics that the plan does not have, tensors that are not the plan's, an
-            encoding that was not asked for, a false length.
+        UpdateError: examples out of bounds, metrics that the plan does not have or that weigh more than the examples
+            behind them, tensors that are not the plan's, an encoding that was not asked for, a false length.
     """
     # Safe: the bound keeps integers in the sum small; a device that holds more examples trains on its newest ones.
     if not 1 <= header.example_count <= rules.spec.local.max_examples:
         raise UpdateError("example_count", f"example_count must be 1 to {rules.spec.local.max_examples}")
-    metrics = metrics_from_proto(header.metrics)
-    if unknown := sorted(set(metrics) - set(rules.metric_names)):
-        raise UpdateError("metrics", f"the plan has no metric {', '.join(unknown)}")
+    metrics = _check_metrics(header, rules)
     if rules.kind != task_pb2.ROUND_KIND_TRAINING:
         if header.payload_bytes or header.tensors:
             raise UpdateError("payload", "an evaluation report carries metrics only")
@@ -53,11 +51,21 @@ def check_header(header: aggregator_pb2.ReportHeader, rules: ReportRules) -> dic
         raise UpdateError("tensors", str(error)) from error
     if tensors != rules.weights:
         raise UpdateError("tensors", "names, dtypes, shapes and order of the tensors must be those of the plan")
-    if header.encoding != rules.spec.encoding:
+    if stage_names(header.encoding) != stage_names(rules.spec.encoding):
         raise UpdateError("encoding", "the update's encoding is not the one that the assignment asked for")
     expected = encoded_bytes(header.encoding, total_size(rules.weights))
     if header.payload_bytes != expected:
         raise UpdateError("length", f"the update must have {expected} bytes, not {header.payload_bytes}")
+    return metrics
+
+
+def _check_metrics(header: aggregator_pb2.ReportHeader, rules: ReportRules) -> dict[str, MetricSum]:
+    metrics = metrics_from_proto(header.metrics)
+    if unknown := sorted(set(metrics) - set(rules.metric_names)):
+        raise UpdateError("metrics", f"the plan has no metric {', '.join(unknown)}")
+    passes = rules.spec.local.epochs if rules.kind == task_pb2.ROUND_KIND_TRAINING else 1
+    if any(one.weight > header.example_count * passes for one in metrics.values()):
+        raise UpdateError("metrics", "a metric's weight is more than the examples behind it")
     return metrics
 
 
