@@ -36,11 +36,20 @@ class SumBounds:
         max_abs_value: largest magnitude of a value.
         max_weight: largest weight of an update.
         max_updates: most updates that one sum ever holds, merged ones included.
+
+    Raises:
+        AggregationError: a bound that is not positive, or a product of value and weight that floats cannot scale.
     """
 
     max_abs_value: float
     max_weight: int
     max_updates: int
+
+    def __post_init__(self) -> None:
+        # Safe: within these, the scale and its inverse are floats; NaN fails the comparison.
+        in_range = 2.0**-500 <= self.max_abs_value <= 2.0**400 and 1 <= self.max_weight <= 2**63
+        if not in_range or not 1 <= self.max_updates <= 2**32:
+            raise AggregationError(f"a sum cannot be kept within {self}")
 
     @property
     def fraction_bits(self) -> int:
@@ -54,7 +63,7 @@ class FixedPointSum:
 
     Args:
         size: number of values in an update.
-        bounds: what `add` enforces.
+        bounds: `add` enforces those of weight and count, `decode_update` those of the values.
     """
 
     def __init__(self, size: int, bounds: SumBounds) -> None:
@@ -142,7 +151,7 @@ class FixedPointSum:
         _, version, fraction_bits, weight, count, size, digest = _HEADER.unpack_from(data)
         if version != _FILE_VERSION or len(data) != _HEADER.size + 8 * size:
             raise StorageError(f"the snapshot has version {version} and {len(data)} bytes; it is damaged or newer")
-        if fraction_bits != bounds.fraction_bits:
+        if fraction_bits != bounds.fraction_bits or count > bounds.max_updates:
             raise StorageError("the snapshot was made under other bounds")
         result = cls(size, bounds)
         result.weight, result.count = weight, count
