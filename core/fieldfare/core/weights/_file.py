@@ -30,12 +30,14 @@ def pack_weights(specs: Sequence[TensorSpec], vector: NDArray[np.float32]) -> by
         vector: `(total_size(specs),)` float32.
 
     Raises:
-        WeightsError: a dtype other than float32, or a vector of another length.
+        WeightsError: a dtype other than float32, a vector of another length, values that are not finite.
     """
     if any(spec.dtype != "float32" for spec in specs):
         raise WeightsError("a weights file holds float32 tensors only")
     if vector.shape != (total_size(specs),):
         raise WeightsError(f"expected {total_size(specs)} weights, got shape {vector.shape}")
+    if not np.isfinite(vector).all():
+        raise WeightsError("the weights hold values that are not finite: the training diverged")
     header = tensors_pb2.WeightsHeader(tensors=specs_to_proto(specs)).SerializeToString(deterministic=True)
     return b"".join((_PREFIX.pack(_MAGIC, len(header)), header, vector.astype("<f4", copy=False).tobytes()))
 

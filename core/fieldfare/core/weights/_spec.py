@@ -46,8 +46,10 @@ class TensorSpec:
             raise WeightsError(f"a tensor's name needs 1 to {_MAX_NAME} characters, got {len(self.name)}")
         if self.dtype not in _CODES:
             raise WeightsError(f"tensor {self.name!r}: dtype {self.dtype!r} is not one of {', '.join(sorted(_CODES))}")
-        if len(self.shape) > MAX_RANK or any(size < 1 for size in self.shape):
-            raise WeightsError(f"tensor {self.name!r}: shape {self.shape} needs at most {MAX_RANK} axes, each >= 1")
+        if len(self.shape) > MAX_RANK:
+            raise WeightsError(f"tensor {self.name!r}: has {len(self.shape)} axes, at most {MAX_RANK} are possible")
+        if any(size < 1 for size in self.shape):
+            raise WeightsError(f"tensor {self.name!r}: shape {self.shape} needs axes that are each >= 1")
 
     @property
     def size(self) -> int:
@@ -81,7 +83,9 @@ def specs_from_proto(protos: Iterable[tensors_pb2.TensorSpec]) -> tuple[TensorSp
     nbytes = 0
     for proto in protos:
         if proto.dtype not in _DTYPES:
-            raise WeightsError(f"tensor {proto.name!r}: dtype code {proto.dtype} is not known to this version")
+            raise WeightsError(
+                f"tensor {proto.name[:_MAX_NAME]!r}: dtype code {proto.dtype} is not known to this version"
+            )
         spec = TensorSpec(proto.name, _DTYPES[proto.dtype], tuple(proto.shape))
         nbytes += spec.nbytes
         if spec.name in names:
