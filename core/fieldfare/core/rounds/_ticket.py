@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import struct
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from fieldfare.core.errors import ProtocolError
 
@@ -16,6 +16,8 @@ TICKET_KEY_BYTES = 32
 _CLAIMS = struct.Struct("<B16s16sIBQ")
 _VERSION = 1
 _MAC_BYTES = 32
+_ID_BYTES = 16
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class Ticket:
         device_id: 16 bytes.
         round_number: the task's round.
         kind: code of `RoundKind`.
-        report_by: end of the report, to the microsecond.
+        report_by: end of the report, timezone-aware, to the microsecond.
     """
 
     task_id: bytes
@@ -38,8 +40,14 @@ class Ticket:
 
 
 def seal_ticket(key: bytes, ticket: Ticket) -> bytes:
-    """The bytes that a device carries; opaque to it."""
-    micros = round(ticket.report_by.timestamp() * 1e6)
+    """The bytes that a device carries; opaque to it.
+
+    Raises:
+        ProtocolError: an id that has not 16 bytes.
+    """
+    if len(ticket.task_id) != _ID_BYTES or len(ticket.device_id) != _ID_BYTES:
+        raise ProtocolError(f"ids of tasks and devices have {_ID_BYTES} bytes")
+    micros = (ticket.report_by - _EPOCH) // timedelta(microseconds=1)
     claims = _CLAIMS.pack(_VERSION, ticket.task_id, ticket.device_id, ticket.round_number, ticket.kind, micros)
     return claims + hmac.digest(key, claims, hashlib.sha256)
 
@@ -48,10 +56,12 @@ def open_ticket(key: bytes, sealed: bytes) -> Ticket:
     """Check the seal and read the claims.
 
     Raises:
-        ProtocolError: forged, damaged, or sealed with another key.
+        ProtocolError: forged, damaged, sealed with another key, or of another version.
     """
     claims, mac = sealed[: _CLAIMS.size], sealed[_CLAIMS.size :]
     if len(mac) != _MAC_BYTES or not hmac.compare_digest(mac, hmac.digest(key, claims, hashlib.sha256)):
         raise ProtocolError("the ticket is not one of this aggregator's: check in again")
-    _, task_id, device_id, round_number, kind, micros = _CLAIMS.unpack(claims)
-    return Ticket(task_id, device_id, round_number, kind, datetime.fromtimestamp(micros / 1e6, UTC))
+    version, task_id, device_id, round_number, kind, micros = _CLAIMS.unpack(claims)
+    if version != _VERSION:
+        raise ProtocolError(f"the ticket has version {version}, this aggregator knows {_VERSION}: check in again")
+    return Ticket(task_id, device_id, round_number, kind, _EPOCH + timedelta(microseconds=micros))
