@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
+from fieldfare.core.errors import StateError
 from fieldfare.core.tasks import CohortSpec
 from fieldfare.protos.v1 import task_pb2
 
@@ -53,7 +54,6 @@ class Round:
     def __init__(self, spec: CohortSpec, now: datetime, acknowledged: Iterable[bytes] = ()) -> None:
         self.spec = spec
         self.state = RoundState.SELECTING
-        self.assigned = 0
         self.withdrawn = 0
         self.refused = 0
         self._selection_ends = now + spec.selection_timeout
@@ -105,7 +105,8 @@ class Round:
         self._expire(now)
         if device in self._outstanding:
             return self._outstanding[device]
-        if self.state is not RoundState.SELECTING or self.has_report_of(device) or device in self._out:
+        selecting = self.state is RoundState.SELECTING and now < self._selection_ends and not self._full
+        if not selecting or self.has_report_of(device) or device in self._out:
             return None
         deadline = now + self.spec.report_timeout
         self._outstanding[device] = deadline
@@ -115,12 +116,20 @@ class Round:
 
     def adopt(self, device: bytes, deadline: datetime) -> None:
         """Take back an assignment that this process does not remember, known from its ticket."""
-        if not self.has_report_of(device) and device not in self._out and device not in self._outstanding:
+        known = self.has_report_of(device) or device in self._out or device in self._outstanding
+        if not known and not self.finished:
             self._outstanding[device] = deadline
             self.assigned += 1
+            self._close_selection_when_full()
 
     def add_report(self, device: bytes) -> None:
-        """The device's report was added in memory. Safe: the caller has checked `has_report_of` and the ticket."""
+        """The device's report was added in memory. The caller has checked `has_report_of` and the ticket.
+
+        Raises:
+            StateError: the round is over; what was added now would be lost.
+        """
+        if self.finished:
+            raise StateError("the round is over: a report cannot join it")
         self._outstanding.pop(device, None)
         self._pending.add(device)
         self._close_selection_when_full()
@@ -189,10 +198,14 @@ class Round:
         return True
 
     def _expire(self, now: datetime) -> None:
-        for device in [one for one, deadline in self._outstanding.items() if deadline < now]:
+        # Safe: at the very deadline too, or a clock that is set to `next_deadline` would find nothing new for ever.
+        for device in [one for one, deadline in self._outstanding.items() if deadline <= now]:
             del self._outstanding[device]
 
+    @property
+    def _full(self) -> bool:
+        return self.reported + len(self._outstanding) >= self.spec.asked
+
     def _close_selection_when_full(self) -> None:
-        full = self.reported + len(self._outstanding) >= self.spec.asked
-        if full and self.state is RoundState.SELECTING:
+        if self._full and self.state is RoundState.SELECTING:
             self.state = RoundState.COLLECTING
