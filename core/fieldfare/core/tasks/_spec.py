@@ -9,7 +9,7 @@ from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
 
-from fieldfare.core.encodings import FLOAT32, stage_names
+from fieldfare.core.encodings import FLOAT32, encoded_bytes
 from fieldfare.core.errors import ConfigError, UpdateError
 from fieldfare.core.metrics import LOSS
 from fieldfare.protos.v1 import encoding_pb2, task_pb2
@@ -17,7 +17,10 @@ from fieldfare.protos.v1 import encoding_pb2, task_pb2
 MAX_COHORT = 100_000
 MAX_EXAMPLES = 10_000_000
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_ERROR_METRICS = re.compile(r"loss|error|mse|mae|rmse|divergence|perplexity")
+_ERROR_METRICS = re.compile(
+    r"loss|error|mse|mae|mape|msle|divergence|perplexity|entropy|hinge|poisson|huber|cosh|false_", re.IGNORECASE
+)
+_SMALLEST_MAX_ABS_VALUE = 2.0**-20
 
 
 class Algorithm(Enum):
@@ -143,8 +146,8 @@ class AggregationSpec:
         _need(math.isfinite(rate) and 0 < rate <= 1e6, f"{name}.server_learning_rate", "must be positive")  # noqa: PLR2004
         within = 1 <= self.min_snapshot_updates <= training.minimum
         _need(within, f"{name}.min_snapshot_updates", f"must be 1 to training.minimum ({training.minimum})")
-        within = math.isfinite(self.max_abs_value) and 0 < self.max_abs_value <= 2**20
-        _need(within, f"{name}.max_abs_value", "must be positive and at most 1048576")
+        within = _SMALLEST_MAX_ABS_VALUE <= self.max_abs_value <= 2**20
+        _need(within, f"{name}.max_abs_value", "must be 2**-20 (0.00000095) to 1048576")
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +197,7 @@ class TaskSpec:
             _need(math.isfinite(self.target.value), "target.value", "must be a finite number")
             _need(self.evaluate_every > 0, "evaluate_every", "must be at least 1 where there is a target")
         try:
-            stage_names(self.encoding)
+            encoded_bytes(self.encoding, 1)
         except UpdateError as error:
             raise ConfigError(str(error), field="encoding") from error
 
@@ -244,17 +247,16 @@ class TaskSpec:
         Raises:
             ConfigError: a field out of its bounds.
         """
-        training = _cohort_from_proto(proto.training, CohortSpec())
-        evaluation = _cohort_from_proto(proto.evaluation, training)
+        training = _cohort_from_proto(proto.training, CohortSpec(), "training")
+        evaluation = _cohort_from_proto(proto.evaluation, training, "evaluation")
         target = None
         if proto.HasField("target"):
             lower = _optional(proto.target, "lower_is_better", _lower_is_better(proto.target.metric))
             target = TargetSpec(proto.target.metric, proto.target.value, lower)
-        rounds = _optional(proto, "rounds", 10)
         return cls(
             name=proto.name,
             population=proto.population,
-            rounds=rounds,
+            rounds=_optional(proto, "rounds", 10),
             training=training,
             evaluation=evaluation,
             evaluate_every=_optional(proto, "evaluate_every", 1),
@@ -293,20 +295,24 @@ def _cohort_to_proto(spec: CohortSpec) -> task_pb2.CohortSpec:
     )
 
 
-def _cohort_from_proto(proto: task_pb2.CohortSpec, defaults: CohortSpec) -> CohortSpec:
-    goal_count = _optional(proto, "goal_count", defaults.goal_count)
-    selection, report = defaults.selection_timeout, defaults.report_timeout
+def _time_limit(proto: task_pb2.CohortSpec, key: str, default: timedelta, name: str) -> timedelta:
+    if not proto.HasField(key):
+        return default
     try:
-        selection = proto.selection_timeout.ToTimedelta() if proto.HasField("selection_timeout") else selection
-        report = proto.report_timeout.ToTimedelta() if proto.HasField("report_timeout") else report
+        limit: timedelta = getattr(proto, key).ToTimedelta()
     except (ValueError, OverflowError) as error:
-        raise ConfigError(f"a time limit cannot be read: {error}", field="selection_timeout") from error
+        raise ConfigError(f"cannot be read: {error}", field=f"{name}.{key}") from error
+    return limit
+
+
+def _cohort_from_proto(proto: task_pb2.CohortSpec, defaults: CohortSpec, name: str) -> CohortSpec:
+    goal_count = _optional(proto, "goal_count", defaults.goal_count)
     return CohortSpec(
         goal_count=goal_count,
         minimum=_optional(proto, "minimum", (goal_count + 1) // 2),
         over_selection=_optional(proto, "over_selection", defaults.over_selection),
-        selection_timeout=selection,
-        report_timeout=report,
+        selection_timeout=_time_limit(proto, "selection_timeout", defaults.selection_timeout, name),
+        report_timeout=_time_limit(proto, "report_timeout", defaults.report_timeout, name),
     )
 
 
