@@ -2,7 +2,7 @@
 
 A shell looks like this; `fieldfare.sdk` has the one that ships:
 
-    session = participate(identity, limits, kept=None, now=now, uniform=random)
+    session = participate(identity, weights_of, kept=None, now=now, uniform=random)
     action = next(session)
     while True:
         try:

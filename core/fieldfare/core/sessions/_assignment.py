@@ -1,15 +1,17 @@
 """An assignment as the device checks and reads it."""
 
+import math
 from dataclasses import dataclass
 from datetime import timedelta
 
-from fieldfare.core.encodings import stage_names
+from fieldfare.core.encodings import encoded_bytes
 from fieldfare.core.errors import ConfigError, ProtocolError, UpdateError
 from fieldfare.core.tasks import Algorithm, LocalTrainingSpec, NextRound
 from fieldfare.protos.v1 import aggregator_pb2, encoding_pb2, tensors_pb2
 
 MAX_TICKET_BYTES = 4096
 _SHA256_BYTES = 32
+_LONGEST_REPORT = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +61,14 @@ def read_assignment(proto: aggregator_pb2.Assignment, *, max_artifact_bytes: int
         local = LocalTrainingSpec.from_proto(proto.local)
         local.check("local")
         kind, algorithm = NextRound(proto.kind), Algorithm(proto.algorithm)
-        stage_names(proto.encoding)
+        encoded_bytes(proto.encoding, 1)
         report_within = proto.report_within.ToTimedelta()
     except (ValueError, OverflowError, UpdateError, ConfigError) as error:
         raise ProtocolError(f"the assignment asks for what this version cannot do: {error}") from error
-    if report_within <= timedelta(0) or not proto.max_abs_value > 0:
-        raise ProtocolError("the assignment leaves no time to report, or no value to report")
+    if not timedelta(0) < report_within <= _LONGEST_REPORT:
+        raise ProtocolError("the assignment leaves no time to report, or more than 7 days")
+    if not 0 < proto.max_abs_value < math.inf:
+        raise ProtocolError("the assignment allows no value to report")
     return Assignment(
         ticket=proto.ticket,
         task_id=proto.task_id,

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from fieldfare.core.encodings import encode_update
+from google.protobuf.duration_pb2 import Duration
+
+from fieldfare.core.encodings import decode_update, encode_update
 from fieldfare.core.errors import ProtocolError, TransportError, UpdateError
-from fieldfare.core.metrics import metrics_to_proto
+from fieldfare.core.metrics import metrics_from_proto, metrics_to_proto
 from fieldfare.core.sessions._actions import (
     Action,
     AskReceipt,
@@ -29,6 +31,7 @@ from fieldfare.protos.v1 import aggregator_pb2
 
 PROTOCOL_VERSION = 1
 DEVICE_ID_BYTES = 16
+_SHORTEST_WAIT = timedelta(milliseconds=50)
 _MAX_COME_BACK = timedelta(days=1)
 
 
@@ -124,7 +127,7 @@ def participate(
 def _come_back(answer: aggregator_pb2.CheckInResponse) -> Participation:
     if answer.WhichOneof("answer") != "come_back":
         raise ProtocolError("the aggregator's answer to the check-in is empty: it speaks a newer protocol; upgrade")
-    return Participation(Ended.IDLE, _delay(answer.come_back), answer.come_back.reason)
+    return Participation(Ended.IDLE, _bounded(answer.come_back.after), answer.come_back.reason)
 
 
 def _make_report(
@@ -133,14 +136,16 @@ def _make_report(
     result: WorkResult,
     weights_of: Callable[[Assignment], tuple[TensorSpec, ...]],
 ) -> tuple[KeptReport, WorkResult]:
-    """The report; where the update cannot be encoded, the result becomes FAILED."""
+    """The report; where the aggregator would refuse the update, the result becomes FAILED and nothing is uploaded."""
     header = aggregator_pb2.ReportHeader(ticket=assignment.ticket, device_id=identity.device_id)
     payload = b""
-    if result.vector is not None:
-        try:
+    try:
+        metrics_from_proto(metrics_to_proto(result.metrics or {}))
+        if result.vector is not None:
             payload = encode_update(assignment.encoding, result.vector)
-        except UpdateError as error:
-            result = WorkResult(aggregator_pb2.OUTCOME_FAILED, detail=str(error))
+            decode_update(assignment.encoding, payload, result.vector.size, max_abs_value=assignment.max_abs_value)
+    except UpdateError as error:
+        result = WorkResult(aggregator_pb2.OUTCOME_FAILED, detail=str(error))
     header.outcome = result.outcome
     if result.outcome == aggregator_pb2.OUTCOME_DONE:
         header.example_count = result.example_count
@@ -193,12 +198,14 @@ def _settle(
             return Participation(_FINAL[status], _delay_of(receipt), receipt.detail, assignment, metrics)
         if now() >= give_up:
             return Participation(Ended.UNREACHABLE, _delay_of(receipt), "no receipt yet", assignment, metrics)
+        # Safe: the last question is asked at `give_up`, however long the aggregator would have the device wait.
+        wait = min(_delay_of(receipt), max(give_up - now(), _SHORTEST_WAIT))
         if status == aggregator_pb2.RECEIPT_STATUS_PENDING:
-            yield Wait(_delay_of(receipt), "receipt pending")
+            yield Wait(wait, "receipt pending")
             action = AskReceipt(report)
         elif status == aggregator_pb2.RECEIPT_STATUS_UNKNOWN:
             if isinstance(action, Send):
-                yield Wait(_delay_of(receipt), "the aggregator asks for the report again")
+                yield Wait(wait, "the aggregator asks for the report again")
             action = Send(report)
         else:
             raise ProtocolError(f"the receipt has the status {status}, which this version does not know; upgrade")
@@ -227,13 +234,12 @@ def _retrying(action: Action, uniform: Callable[[], float], settings: RetrySetti
 
 
 def _delay_of(receipt: aggregator_pb2.Receipt) -> timedelta:
-    return _bounded(receipt.come_back_after.ToTimedelta())
+    return _bounded(receipt.come_back_after)
 
 
-def _delay(come_back: aggregator_pb2.ComeBack) -> timedelta:
-    return _bounded(come_back.after.ToTimedelta())
-
-
-def _bounded(delay: timedelta) -> timedelta:
-    # Safe: an aggregator, or who poses as one, can neither make a device spin nor put it away for good.
-    return min(max(delay, timedelta(milliseconds=50)), _MAX_COME_BACK)
+def _bounded(proto: Duration) -> timedelta:
+    # Safe: an aggregator, or who poses as one, can neither make a device spin nor put it away for good; the seconds are
+    # cut before they become a timedelta, which not all of them fit.
+    seconds = min(max(proto.seconds, 0), _MAX_COME_BACK // timedelta(seconds=1))
+    delay = timedelta(seconds=seconds, microseconds=proto.nanos // 1000)
+    return min(max(delay, _SHORTEST_WAIT), _MAX_COME_BACK)
