@@ -1,13 +1,13 @@
 """What a device needs to know of a plan beside the graph itself."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from google.protobuf.message import DecodeError
 
 from fieldfare.core.errors import PlanError, WeightsError
-from fieldfare.core.metrics import LOSS
+from fieldfare.core.metrics import LOSS, MAX_METRIC_NAME, MAX_METRICS
 from fieldfare.core.weights import TensorSpec, specs_from_proto, specs_to_proto
 from fieldfare.protos.v1 import plan_pb2
 
@@ -63,9 +63,18 @@ class Manifest:
             raise PlanError("the plan's trainable weights must be float32")
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise PlanError(f"the plan's learning rate is {self.learning_rate}; it must be positive")
-        names = [one.spec.name for one in (*self.inputs, *self.targets)]
-        if len(set(names)) != len(names):
+        examples = (*self.inputs, *self.targets)
+        if not _distinct([one.spec.name for one in examples]):
             raise PlanError("the plan's inputs and targets do not have names of their own")
+        fed = ["example_weight", "learning_rate", *(one.key for one in examples)]
+        if not (_distinct(fed) and _distinct([LOSS, *(one.key for one in self.weights)])):
+            raise PlanError("the plan's inputs, targets and weights do not have keys of their own")
+        named = all(0 < len(name) <= MAX_METRIC_NAME for name in self.metric_names)
+        if not (named and _distinct(self.metric_names) and len(self.metrics) < MAX_METRICS):
+            raise PlanError(
+                f"the plan's metrics need names of their own beside loss, of 1 to {MAX_METRIC_NAME} characters, "
+                f"and be fewer than {MAX_METRICS}"
+            )
 
     @property
     def example_specs(self) -> tuple[TensorSpec, ...]:
@@ -142,6 +151,10 @@ class Manifest:
             )
         except WeightsError as error:
             raise PlanError(f"the plan's manifest cannot be used: {error}") from error
+
+
+def _distinct(names: Sequence[str]) -> bool:
+    return len(set(names)) == len(names)
 
 
 def _to_proto(tensors: Iterable[PlanTensor]) -> list[plan_pb2.PlanTensor]:

@@ -21,6 +21,15 @@ def runtime_version() -> str:
     return f"ai-edge-litert {metadata.version('ai-edge-litert')}"
 
 
+def _map(path: Path) -> memoryview:
+    try:
+        return np.memmap(path, np.uint8, "r").data
+    except OSError as error:
+        raise PlanError(f"cannot read the plan {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise PlanError(f"the plan {path} is empty") from error
+
+
 class PlanRuntime:
     """A plan loaded into a LiteRT interpreter, with its weights and optimiser state.
 
@@ -39,7 +48,7 @@ class PlanRuntime:
     def __init__(self, model: bytes | Path, *, num_threads: int = 1, delegates: bool = True) -> None:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-        self.manifest = read_manifest(model if isinstance(model, bytes) else np.memmap(model, np.uint8, "r").data)
+        self.manifest = read_manifest(model if isinstance(model, bytes) else _map(model))
         kind = OpResolverType.AUTO if delegates else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         source = {"model_content": model} if isinstance(model, bytes) else {"model_path": str(model)}
         try:
@@ -49,11 +58,7 @@ class PlanRuntime:
             }
         except (RuntimeError, ValueError) as error:
             raise PlanError(f"{runtime_version()} cannot load the plan: {error}") from error
-        needed = {"train", "evaluate", "infer", "get_weights", "set_weights"}
-        if self.manifest.has_gradients:
-            needed.add("gradients")
-        if missing := sorted(needed - set(self._runners)):
-            raise PlanError(f"the plan has no signature {', '.join(missing)}; export it again")
+        self._check_signatures()
 
     def get_weights(self) -> NDArray[np.float32]:
         """The trainable weights as a new flat vector, `(total,)` float32, in the manifest's order."""
@@ -112,6 +117,25 @@ class PlanRuntime:
         return {
             one.spec.name: np.concatenate([piece[one.spec.name] for piece in pieces]) for one in self.manifest.outputs
         }
+
+    def _check_signatures(self) -> None:
+        """Refuse a plan whose manifest names what its graph does not give."""
+        weights = {one.key for one in self.manifest.weights}
+        needed = {
+            "train": {"loss"},
+            "evaluate": {"loss_sum", "weight_sum", *(one.key for one in self.manifest.metrics)},
+            "infer": {one.key for one in self.manifest.outputs},
+            "get_weights": weights,
+            "set_weights": set(),
+        }
+        if self.manifest.has_gradients:
+            needed["gradients"] = {"loss", *weights}
+        if missing := sorted(set(needed) - set(self._runners)):
+            raise PlanError(f"the plan has no signature {', '.join(missing)}; export it again")
+        signatures = self._interpreter.get_signature_list()
+        for name, keys in needed.items():
+            if absent := sorted(keys - set(signatures[name]["outputs"])):
+                raise PlanError(f"the plan's signature {name} does not give {', '.join(absent)}; export it again")
 
     def _feeds(self, tensors: Sequence[PlanTensor], examples: Examples) -> dict[str, NDArray[Any]]:
         batch, rows = self.manifest.batch_size, count_rows(examples)
