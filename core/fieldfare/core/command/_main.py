@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import metadata
+from typing import Any
 
 from fieldfare.core.command._command import Command, Console
 from fieldfare.core.errors import FieldfareError
@@ -38,10 +39,7 @@ def run(
     traceback = environ.get("FIELDFARE_TRACEBACK") == "1"
     try:
         for name in sorted(by_name):
-            command: Command = by_name[name].load()
-            sub = commands.add_parser(name, help=command.summary, description=command.summary)
-            sub.set_defaults(command_name=name)
-            command.configure(sub)
+            _add(commands, by_name[name])
         options = parser.parse_args(list(argv))
         traceback = traceback or options.traceback
         return int(options.run(options, console))
@@ -64,3 +62,26 @@ def run(
         return _INTERRUPTED
     except BrokenPipeError:
         return 1
+
+
+def _add(commands: Any, entry: metadata.EntryPoint) -> None:
+    """Add one sub-command's parser. One that cannot be imported fails when it is run, and leaves the others usable."""
+    try:
+        command: Command = entry.load()
+    except ModuleNotFoundError as missing:
+        error = missing
+    else:
+        sub = commands.add_parser(entry.name, help=command.summary, description=command.summary)
+        command.configure(sub)
+        sub.set_defaults(command_name=entry.name)
+        return
+
+    def fail(_options: argparse.Namespace, _console: Console) -> int:
+        raise error
+
+    # Safe: no argument begins with NUL, so all of them are taken as they come.
+    sub = commands.add_parser(
+        entry.name, help=f"not installed ({error.name} is missing)", add_help=False, prefix_chars="\0"
+    )
+    sub.add_argument("arguments", nargs="*")
+    sub.set_defaults(command_name=entry.name, run=fail)
