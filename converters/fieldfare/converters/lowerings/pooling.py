@@ -88,5 +88,3 @@ def _overlapping(image: Any, result: Any, gradient: Any, rows: Window, cols: Win
         for row in range(rows.size)
     ]
     return unfit(unfit(add(lines), 1, rows), 2, cols)
-
-

@@ -1,0 +1,109 @@
+"""Finds the layers behind operations that cannot be converted, so that an error can name them."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import tensorflow as tf
+
+from fieldfare.converters._checks import describe, flat_layers
+
+Owners = dict[tuple[int, str], str]
+"""`(id of a graph, name of an operation)` to the description of the layer that made it."""
+
+_ELSEWHERE = "the loss, a metric or the optimizer"
+_LOOP = "loops over time"  # the gradient of a loop leaves operations everywhere
+_NO_WAY_ROUND = "use a layer, loss or metric that does without it"
+_ADVICE = {
+    "Erf": "use gelu with approximate=True",
+    "InTopK": "leave the top-k metric out",
+    "StatelessRandom": "only Dropout draws random numbers in a plan; vary the examples before training instead",
+    "ResizeBilinear": "use UpSampling2D(interpolation='nearest')",
+    "TensorList": "unroll the loop (unroll=True)",
+    "While": "unroll the loop (unroll=True)",
+    "Cumprod": "avoid prod",
+    "3D": "use 2D layers over slices",
+    "PartitionedCall": "avoid layers that compile a part of themselves",
+}
+
+
+@contextmanager
+def recorded_owners(model: Any, owners: Owners) -> Iterator[None]:
+    """Note which layer makes which operation while the model is traced.
+
+    Args:
+        model: its layers' `call` is wrapped inside the context and as before when it ends.
+        owners: receives the innermost layer of every operation.
+    """
+    layers = flat_layers(model)
+    try:
+        for layer in layers:
+            # Past Keras's own __setattr__, which would track what is set.
+            object.__setattr__(layer, "call", _recording(layer, owners))
+        yield
+    finally:
+        for layer in layers:
+            layer.__dict__.pop("call", None)
+
+
+def _recording(layer: Any, owners: Owners) -> Any:
+    inner = layer.call
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        graph = tf.compat.v1.get_default_graph()
+        before = len(graph.get_operations())
+        result = inner(*args, **kwargs)
+        for operation in graph.get_operations()[before:]:
+            owners.setdefault((id(graph), operation.name), describe(layer))
+        return result
+
+    return call
+
+
+def state_problems(graph: Any, owners: Owners) -> list[str]:
+    """Sentences for layers that write to variables in the forward pass; the graph must not hold an optimiser yet."""
+    layers = {
+        owner_of(graph, operation.name, owners)
+        for operation in graph.get_operations()
+        if operation.type.startswith("Assign")
+    }
+    return [
+        f"{layer} writes to state of its own while it trains (statistics or a random seed): freeze it "
+        "(layer.trainable = False) or leave it out; of the random layers only Dropout can be exported"
+        for layer in sorted(layers)
+    ]
+
+
+def op_problems(op_types: Iterable[str], graphs: Iterable[Any], owners: Owners, blamed: Iterable[str]) -> list[str]:
+    """A sentence for each operation type that TFLite lacks, with the layers it comes from and a way round.
+
+    Args:
+        op_types: TensorFlow's names of the operations.
+        graphs: where they may stand.
+        owners: what `recorded_owners` noted.
+        blamed: problems that are known; an operation whose layers all stand there already is their consequence.
+    """
+    known, listed, problems = "\n".join(blamed), list(graphs), []
+    for op_type in op_types:
+        found = {
+            owner_of(graph, one.name, owners)
+            for graph in listed
+            for one in graph.get_operations()
+            if one.type == op_type
+        }
+        layers = sorted(found - {_ELSEWHERE}) or [_ELSEWHERE]
+        if all(layer in known for layer in layers) or (layers == [_ELSEWHERE] and _LOOP in known):
+            continue
+        advice = next((text for part, text in _ADVICE.items() if part in op_type), _NO_WAY_ROUND)
+        problems.append(f"{', '.join(layers)}: TFLite has no builtin for the operation {op_type}: {advice}")
+    return problems
+
+
+def owner_of(graph: Any, name: str, owners: Mapping[tuple[int, str], str]) -> str:
+    """The layer of an operation, or of the forward operation whose gradient it is part of."""
+    forward = re.fullmatch(r"gradients(?:_\d+)?/(.+)_grad/.*", name)
+    for candidate in (name, *(forward.groups() if forward else ())):
+        if (id(graph), candidate) in owners:
+            return owners[id(graph), candidate]
+    return _ELSEWHERE

@@ -1,0 +1,30 @@
+"""Keeps TensorFlow's chatter away from a command's output; errors are told by Fieldfare itself."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def quiet_tensorflow() -> Iterator[None]:
+    """Send what native code writes to standard error to nowhere, and ask TensorFlow to log less.
+
+    FIELDFARE_TRACEBACK=1 shows everything.
+    """
+    if os.environ.get("FIELDFARE_TRACEBACK") == "1":
+        yield
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stderr.flush()
+    kept = os.dup(2)
+    # Only the descriptor: what Python itself writes to sys.stderr inside is lost too, so nothing is to be said inside.
+    with tempfile.TemporaryFile() as sink:
+        os.dup2(sink.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)

@@ -1,0 +1,80 @@
+"""Finds the Keras model that a command line names."""
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from fieldfare.core.errors import ConfigError, ModelError, NotFoundError
+
+HELP = (
+    "a .keras file, or a function without arguments that returns a Keras model: "
+    "path/to/file.py:name or package.module:name"
+)
+
+
+def load_model(source: str) -> Any:
+    """The Keras model that `source` names.
+
+    Raises:
+        ConfigError: `source` is written in none of the known ways.
+        ModelError: the file holds no model, or the function returns none.
+        NotFoundError: there is no such file, module or function.
+    """
+    import keras
+
+    if ":" not in source:
+        return _from_file(Path(source))
+    place, _, name = source.rpartition(":")
+    module = _module_from_file(Path(place)) if place.endswith(".py") else _module(place)
+    function = getattr(module, name, None)
+    if not callable(function):
+        raise NotFoundError(f"{place} has no function {name!r}")
+    model = function()
+    if not isinstance(model, keras.Model):
+        raise ModelError(f"{source} returned {type(model).__name__}, not a Keras model")
+    return model
+
+
+def _from_file(path: Path) -> Any:
+    import keras
+
+    if path.suffix != ".keras":
+        raise ConfigError(f"{str(path)!r} is not understood; give {HELP}", field="MODEL")
+    if not path.is_file():
+        raise NotFoundError(f"there is no file {path}")
+    try:
+        return keras.saving.load_model(path)
+    except (ValueError, TypeError, OSError, KeyError) as error:
+        raise ModelError(f"{path} is no Keras model that can be loaded: {str(error).splitlines()[0]}") from error
+
+
+def _module(name: str) -> ModuleType:
+    # As `python -m` does: modules of the folder that the user stands in.
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (name == error.name or name.startswith(f"{error.name}.")):
+            raise
+        raise NotFoundError(f"there is no module {name}") from error
+
+
+def _module_from_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise NotFoundError(f"there is no file {path}")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise NotFoundError(f"{path} cannot be loaded as a Python file")
+    module = importlib.util.module_from_spec(spec)
+    # The file may import its neighbours, and Keras looks classes up by their module.
+    sys.modules.setdefault(path.stem, module)
+    sys.path.insert(0, str(path.parent.resolve()))
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(path.parent.resolve()))
+    return module

@@ -1,0 +1,116 @@
+"""`fieldfare export`: Keras model to plan."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fieldfare.converters.commands._quiet import quiet_tensorflow
+from fieldfare.converters.commands._source import HELP, load_model
+from fieldfare.core.command import Command, Console
+
+if TYPE_CHECKING:
+    from fieldfare.converters import ParityReport
+    from fieldfare.core.plans import Manifest
+
+_EPILOG = """\
+examples:
+  fieldfare export model.keras -o plan.tflite --loss sparse_categorical_crossentropy --metric accuracy
+  fieldfare export train/model.py:build -o plan.tflite --optimizer adam --learning-rate 0.001 --check
+
+The plan trains on a stock LiteRT runtime: `fieldfare plan plan.tflite` shows what is in it, `fieldfare task submit`
+hands it to an aggregator, `fieldfare convert` makes an inference model of it and trained weights. What is not given
+comes from model.compile(). Layers that cannot be exported are listed all at once, each with a way round.
+"""
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _EPILOG
+    parser.add_argument("model", metavar="MODEL", help=HELP)
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", type=Path, required=True, help="the plan to write; replaced only on success"
+    )
+    parser.add_argument("--loss", metavar="NAME", help="a name of keras.losses")
+    parser.add_argument("--optimizer", metavar="NAME", help="a name of keras.optimizers, run on the device (sgd)")
+    parser.add_argument(
+        "--learning-rate", metavar="RATE", type=float, help="used where a task gives none (the optimizer's own)"
+    )
+    parser.add_argument(
+        "--metric",
+        metavar="NAME",
+        action="append",
+        dest="metrics",
+        help="a name of keras.metrics that is a mean over examples; may be given several times",
+    )
+    parser.add_argument(
+        "--batch-size",
+        metavar="N",
+        type=int,
+        default=16,
+        help="examples of one training step (16); a last batch may be shorter",
+    )
+    parser.add_argument("--gradients", action="store_true", help="also export what tasks need that report gradients")
+    parser.add_argument("--name", help="the plan's name (the model's)")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="train plan and Keras side by side on random batches and fail if they differ by more than 1e-5",
+    )
+    parser.add_argument("--check-steps", metavar="N", type=int, default=5, help="steps of --check (5)")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace, console: Console) -> int:
+    with quiet_tensorflow():
+        from fieldfare.converters import check_parity, export_keras
+
+        model = load_model(options.model)
+        manifest = export_keras(
+            model,
+            options.output,
+            loss=options.loss,
+            optimizer=options.optimizer,
+            metrics=options.metrics,
+            batch_size=options.batch_size,
+            learning_rate=options.learning_rate,
+            gradients=options.gradients,
+            name=options.name,
+        )
+    _tell(manifest, options.output, console)
+    if not options.check:
+        return 0
+    with quiet_tensorflow():
+        report = check_parity(
+            model, options.output, loss=options.loss, optimizer=options.optimizer, steps=options.check_steps
+        )
+    _tell_parity(report, console)
+    return 0 if report.ok else 1
+
+
+def _tell(manifest: "Manifest", path: Path, console: Console) -> None:
+    count = sum(spec.size for spec in manifest.weight_specs)
+    console.say(
+        f"{path}: {path.stat().st_size:,} bytes, {count:,} trainable weights in {len(manifest.weights)} tensors"
+    )
+    for word, tensors in (("takes", manifest.inputs), ("learns", manifest.targets), ("gives", manifest.outputs)):
+        for one in tensors:
+            console.say(f"  {word:6} {one.spec.name}: {one.spec.dtype} {list(one.spec.shape)}")
+    console.say(
+        f"  trains with {manifest.optimizer} at {manifest.learning_rate:g} on {manifest.loss}, "
+        f"batches of {manifest.batch_size}; ran on {', '.join(manifest.tried_on)}"
+    )
+    for note in manifest.notes:
+        console.say(f"  note: {note}")
+
+
+def _tell_parity(report: "ParityReport", console: Console) -> None:
+    console.say(f"plan against Keras, {report.steps} steps: largest relative differences")
+    rows = [("loss", max(report.losses)), ("predictions", report.outputs), *report.weights.items()]
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        console.say(f"  {name:{width}}  {value:.1e}")
+    verdict = "equal" if report.ok else "NOT equal"
+    console.say(f"{verdict} within {report.tolerance:.0e}")
+
+
+COMMAND = Command(summary="Export a Keras model as a plan that devices can train.", configure=_configure)
