@@ -1,0 +1,5 @@
+"""Many devices in a few worker processes; each device is the one that ships, with a folder and store of its own."""
+
+from fieldfare.emulator.fleet._fleet import Fleet, FleetError, VirtualDevice
+
+__all__ = ["Fleet", "FleetError", "VirtualDevice"]
