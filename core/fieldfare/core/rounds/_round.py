@@ -165,6 +165,13 @@ class Round:
         self.state = RoundState.COLLECTING
         return _WAIT if self._outstanding else Decision(Verdict.COMMIT)
 
+    def restart_selection(self, now: datetime) -> None:
+        """Give selection its whole time again: the task was paused."""
+        if not self.finished:
+            self.state = RoundState.SELECTING
+            self._selection_ends = now + self.spec.selection_timeout
+            self._close_selection_when_full()
+
     def finish(self, *, committed: bool) -> None:
         """The round was committed or abandoned."""
         self.state = RoundState.COMMITTED if committed else RoundState.ABANDONED
