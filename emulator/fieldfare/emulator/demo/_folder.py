@@ -1,0 +1,34 @@
+"""The demo's result folder: made, or emptied where an earlier demo made it; never anybody else's files."""
+
+import shutil
+from pathlib import Path
+
+from fieldfare.core.errors import StorageError
+
+_MARKER = ".fieldfare-demo"
+
+
+def prepare_folder(path: Path) -> Path:
+    """Return an empty folder at `path`.
+
+    Raises:
+        StorageError: it cannot be made or written, or it holds files that no demo wrote.
+    """
+    try:
+        if path.is_dir() and any(path.iterdir()):
+            if not (path / _MARKER).is_file():
+                raise StorageError(f"{path} holds files that no demo wrote: choose another folder with --output")
+            for child in path.iterdir():
+                _remove(child)
+        path.mkdir(parents=True, exist_ok=True)
+        (path / _MARKER).write_text("made by `fieldfare demo`, which empties this folder on its next run\n")
+    except OSError as error:
+        raise StorageError(f"cannot write to {path}: {error.strerror}; choose another folder with --output") from error
+    return path
+
+
+def _remove(child: Path) -> None:
+    if child.is_dir() and not child.is_symlink():
+        shutil.rmtree(child)
+    else:
+        child.unlink()
