@@ -88,7 +88,9 @@ def federated_averaging_round(
     return _server_step(MeanDelta(), line, reports)
 
 
-def rounds_until(step: Callable[[Vector], Vector], samples: Samples, *, target_rmse: float, limit: int) -> tuple[Vector, int]:
+def rounds_until(
+    step: Callable[[Vector], Vector], samples: Samples, *, target_rmse: float, limit: int
+) -> tuple[Vector, int]:
     """Repeat `step` from a line of zeros until the error is at or below the target.
 
     Raises:

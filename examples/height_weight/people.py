@@ -8,7 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fieldfare.core.errors import DataError
+
 FILE_NAME = "howell1_height_weight.csv"
+COLUMNS = ("height_cm", "weight_kg", "age")
 ADULT_YEARS = 18.0
 # Round public figures, not statistics of the data: nobody may look at it. They only bring the input near [-2, 2].
 HEIGHT_CENTRE_CM, HEIGHT_SCALE_CM = 155.0, 10.0
@@ -41,15 +44,20 @@ def data_folder() -> Path:
 
 
 def load_people(path: Path | None = None) -> People:
-    """Read the adults of the census (columns height, weight, age), or make 352 people where the file is absent."""
+    """Read the adults of the census, or make 352 people where the file is absent.
+
+    Raises:
+        DataError: the file lacks one of the columns height_cm, weight_kg and age.
+    """
     path = path or data_folder() / FILE_NAME
     if not path.is_file():
         return make_people(352, np.random.default_rng(0))
     with path.open(encoding="utf-8", newline="") as lines:
-        delimiter = ";" if ";" in lines.readline() else ","
-        lines.seek(0)
-        rows = [row for row in csv.DictReader(lines, delimiter=delimiter) if float(row["age"]) >= ADULT_YEARS]
-    heights, weights = (np.array([float(row[name]) for row in rows]) for name in ("height", "weight"))
+        reader = csv.DictReader(lines)
+        if missing := sorted(set(COLUMNS) - set(reader.fieldnames or ())):
+            raise DataError(f"{path} has no column {', '.join(missing)}")
+        rows = [row for row in reader if float(row["age"]) >= ADULT_YEARS]
+    heights, weights = (np.array([float(row[name]) for row in rows]) for name in COLUMNS[:2])
     return People(f"{len(rows)} adults of the Howell census ({FILE_NAME})", heights, weights)
 
 
