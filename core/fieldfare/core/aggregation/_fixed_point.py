@@ -38,7 +38,7 @@ class SumBounds:
         max_updates: most updates that one sum ever holds, merged ones included.
 
     Raises:
-        AggregationError: a bound that is not positive, or a product of value and weight that floats cannot scale.
+        AggregationError: a value's bound that is no float32, a weight's beyond 2**31, a count's beyond 2**32.
     """
 
     max_abs_value: float
@@ -46,8 +46,8 @@ class SumBounds:
     max_updates: int
 
     def __post_init__(self) -> None:
-        # Safe: within these, the scale and its inverse are floats; NaN fails the comparison.
-        in_range = 2.0**-500 <= self.max_abs_value <= 2.0**400 and 1 <= self.max_weight <= 2**63
+        # Safe: within these the total weight fits the snapshot's 64 bits; NaN fails the comparison.
+        in_range = 2.0**-149 <= self.max_abs_value <= 2.0**128 and 1 <= self.max_weight <= 2**31
         if not in_range or not 1 <= self.max_updates <= 2**32:
             raise AggregationError(f"a sum cannot be kept within {self}")
 
