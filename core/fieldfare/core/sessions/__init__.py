@@ -27,9 +27,10 @@ from fieldfare.core.sessions._actions import (
     WorkResult,
 )
 from fieldfare.core.sessions._assignment import Artifact, Assignment, read_assignment
-from fieldfare.core.sessions._participate import DeviceIdentity, RetrySettings, participate
+from fieldfare.core.sessions._participate import DEVICE_ID_BYTES, DeviceIdentity, RetrySettings, Session, participate
 
 __all__ = [
+    "DEVICE_ID_BYTES",
     "Action",
     "Artifact",
     "AskReceipt",
@@ -44,6 +45,7 @@ __all__ = [
     "Participation",
     "RetrySettings",
     "Send",
+    "Session",
     "Wait",
     "Work",
     "WorkResult",

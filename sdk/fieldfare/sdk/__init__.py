@@ -1,0 +1,39 @@
+"""What a device embeds: its examples, local training, and its part in the rounds of an aggregator.
+
+    store = ExampleStore.open("examples.db")
+    with Device("device", aggregator="127.0.0.1:8470", population="digits", store=store) as device:
+        print(device.run_once())
+
+Where things are:
+    store        the examples, in one SQLite file
+    device       `Device`: rounds, prediction, what is kept on disk
+    training     local training and evaluation on LiteRT
+    transport    gRPC, and the wrapper that writes the ledger
+    ledger       every message that left the device
+    conditions   when a device is willing to work
+    cache        plans and checkpoints by their digest
+    outbox       the report that waits for its receipt
+    reading      CSV and NPZ files as examples
+    commands     `fieldfare device`, `fieldfare plan`
+"""
+
+from fieldfare.core.weights import TensorSpec
+from fieldfare.sdk.conditions import Conditions
+from fieldfare.sdk.device import Device
+from fieldfare.sdk.ledger import Ledger
+from fieldfare.sdk.store import ExampleSource, ExampleStore
+from fieldfare.sdk.training import LiteRtTrainer, LocalTrainer
+from fieldfare.sdk.transport import GrpcTransport, Transport
+
+__all__ = [
+    "Conditions",
+    "Device",
+    "ExampleSource",
+    "ExampleStore",
+    "GrpcTransport",
+    "Ledger",
+    "LiteRtTrainer",
+    "LocalTrainer",
+    "TensorSpec",
+    "Transport",
+]

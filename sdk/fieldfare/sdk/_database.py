@@ -1,0 +1,111 @@
+"""How the SDK opens its SQLite files: owner only, write-ahead log, made whole or not at all."""
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fieldfare.core.errors import NotFoundError, StorageError
+from fieldfare.sdk._files import OWNER_ONLY
+
+_BUSY_TIMEOUT_MS = 30_000
+
+
+@contextmanager
+def storage_errors(what: str, path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into `StorageError`.
+
+    Raises:
+        StorageError: names the file and SQLite's own words, which hold no values.
+    """
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise StorageError(f"{what} {path} cannot be used: {error}") from error
+    except sqlite3.DatabaseError as error:
+        raise StorageError(f"{what} {path} is damaged: {error}") from error
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """One write transaction: all of it or, after any exception or a kill, nothing."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def create_database(path: Path, what: str, build: Callable[[sqlite3.Connection], None]) -> None:
+    """Make the database under another name, then give it its own, so that no process ever sees half of one.
+
+    Args:
+        path: where it goes; where a file is there already, nothing happens.
+        what: for messages ("the example store").
+        build: makes the tables and their first rows.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.unlink(missing_ok=True)
+        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY))
+        with storage_errors(what, path):
+            connection = _connect(part)
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                with transaction(connection):
+                    build(connection)
+            finally:
+                connection.close()
+        _name_unless_taken(part, path)
+    except OSError as error:
+        raise StorageError(f"{what} {path} cannot be made: {error.strerror}") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def open_database(path: Path, what: str, application_id: int) -> sqlite3.Connection:
+    """Open an existing database; may be used from any thread, by one at a time.
+
+    Raises:
+        NotFoundError: no such file.
+        StorageError: damaged, or another program's.
+    """
+    if not path.is_file():
+        raise NotFoundError(f"{what} {path} is not there")
+    with storage_errors(what, path):
+        connection = _connect(path)
+        try:
+            found = connection.execute("PRAGMA application_id").fetchone()[0]
+        except BaseException:
+            connection.close()
+            raise
+    if found != application_id:
+        connection.close()
+        raise StorageError(f"{path} is not {what}: it belongs to another program")
+    return connection
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    # Safe: every owner of a connection guards it with a lock of its own.
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=_BUSY_TIMEOUT_MS / 1000)
+    connection.execute("PRAGMA secure_delete = ON")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    return connection
+
+
+def _name_unless_taken(part: Path, path: Path) -> None:
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        return
+    except OSError:
+        # Safe: a file system without hard links; there a second creator in the same instant could win.
+        if not path.exists():
+            part.rename(path)

@@ -1,0 +1,157 @@
+"""Plans and checkpoints by their digest: downloads resume, content is checked, the least recently used goes first."""
+
+import hashlib
+import logging
+import os
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+
+from fieldfare.core.errors import ProtocolError, StorageError, TransportError
+from fieldfare.core.sessions import Artifact
+from fieldfare.protos.v1 import aggregator_pb2
+from fieldfare.sdk._files import OWNER_ONLY
+
+__all__ = ["DEFAULT_LIMIT_BYTES", "ArtifactCache"]
+
+DEFAULT_LIMIT_BYTES = 2 * 2**30
+"""How much a cache keeps unless told otherwise."""
+
+_LOG = logging.getLogger("fieldfare.sdk")
+_PART = ".part"
+_READ_BYTES = 1 << 20
+
+OpenStream = Callable[[int], Iterator[aggregator_pb2.ArtifactChunk]]
+"""Opens a download at the offset that it is given."""
+
+
+class ArtifactCache:
+    """A folder of files that are named by their SHA-256. For one process at a time.
+
+    Args:
+        folder: made where it is absent.
+        limit_bytes: above this, the files that were not used for the longest time are removed before a download.
+    """
+
+    def __init__(self, folder: Path, limit_bytes: int = DEFAULT_LIMIT_BYTES) -> None:
+        self._folder = folder
+        self._limit = limit_bytes
+        self._checked: set[str] = set()
+
+    def path(self, artifact: Artifact) -> Path | None:
+        """The file, once size and digest are checked; None where it is absent. A damaged file is removed.
+
+        Raises:
+            StorageError: the folder cannot be read.
+        """
+        return self.path_of(artifact.hex, artifact.size_bytes)
+
+    def path_of(self, digest: str, size_bytes: int | None = None) -> Path | None:
+        """Like `path`, by the hexadecimal digest."""
+        path = self._folder / digest
+        try:
+            if not path.is_file():
+                return None
+            # The digest is computed once in a process: after a power cut a file may hold anything.
+            if digest not in self._checked:
+                if (size_bytes is not None and path.stat().st_size != size_bytes) or _hash(path) != digest:
+                    _LOG.warning("the cached artifact %s is damaged; it is removed", digest[:12])
+                    path.unlink()
+                    return None
+                self._checked.add(digest)
+            os.utime(path)
+        except OSError as error:
+            raise StorageError(f"the cache {self._folder} cannot be used: {error.strerror}") from error
+        return path
+
+    def fetch(self, artifact: Artifact, open_stream: OpenStream, *, in_use: Collection[str] = ()) -> Path:
+        """Return the file, and fetch it first where it is absent: from where an earlier download ended.
+
+        Args:
+            artifact: digest and size.
+            open_stream: opens the download at an offset.
+            in_use: hexadecimal digests that must stay, beside this one.
+
+        Raises:
+            TransportError: the download failed or was cut short; what came is kept for the next try.
+            ProtocolError: chunks out of order, too many bytes, or content that is not the artifact's.
+            StorageError: the folder cannot be written.
+        """
+        found = self.path(artifact)
+        if found is not None:
+            return found
+        part = self._folder / (artifact.hex + _PART)
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._make_room(artifact, in_use)
+            resumed = self._download(artifact, part, open_stream)
+            if _hash(part) != artifact.hex:
+                part.unlink()
+                if resumed:
+                    # What was left from before may have been damaged on this disk: begin anew.
+                    raise TransportError(f"the resumed download of {artifact.hex[:12]} is damaged; it starts over")
+                raise ProtocolError(f"the content of {artifact.hex[:12]} that came does not have that digest")
+            path = part.with_suffix("")
+            part.replace(path)
+        except OSError as error:
+            raise StorageError(f"the cache {self._folder} cannot be written: {error.strerror}") from error
+        self._checked.add(artifact.hex)
+        return path
+
+    def size_bytes(self) -> int:
+        """Bytes of all files, unfinished downloads included."""
+        return sum(size for _, size, _ in self._files())
+
+    def _download(self, artifact: Artifact, part: Path, open_stream: OpenStream) -> bool:
+        """Append to `part` until it is complete. Returns whether an earlier download was continued."""
+        offset = part.stat().st_size if part.exists() else 0
+        if offset > artifact.size_bytes:
+            part.unlink()
+            offset = 0
+        resumed = offset > 0
+        if offset == artifact.size_bytes:
+            return resumed
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_APPEND, OWNER_ONLY)
+        # Without a buffer: what has come is in the file when the process is killed.
+        with os.fdopen(descriptor, "wb", buffering=0) as file:
+            for chunk in open_stream(offset):
+                if chunk.offset != offset or not 0 < len(chunk.data) <= artifact.size_bytes - offset:
+                    raise ProtocolError(f"the aggregator sends bytes of {artifact.hex[:12]} that were not asked for")
+                _write_all(file.fileno(), chunk.data)
+                offset += len(chunk.data)
+        if offset < artifact.size_bytes:
+            raise TransportError(f"the download of {artifact.hex[:12]} ended after {offset} bytes")
+        return resumed
+
+    def _make_room(self, artifact: Artifact, in_use: Collection[str]) -> None:
+        kept = {artifact.hex, *in_use}
+        files = sorted(self._files())
+        total = sum(size for _, size, _ in files) + artifact.size_bytes
+        for _, size, path in files:
+            if total <= self._limit:
+                return
+            digest = path.name.removesuffix(_PART)
+            if digest not in kept:
+                path.unlink(missing_ok=True)
+                self._checked.discard(digest)
+                total -= size
+
+    def _files(self) -> list[tuple[float, int, Path]]:
+        """Time of last use, size and path of every file."""
+        if not self._folder.is_dir():
+            return []
+        paths = [path for path in self._folder.iterdir() if path.is_file()]
+        return [(path.stat().st_mtime, path.stat().st_size, path) for path in paths]
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _hash(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_READ_BYTES):
+            digest.update(block)
+    return digest.hexdigest()

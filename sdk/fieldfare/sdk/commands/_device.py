@@ -1,0 +1,178 @@
+"""What the actions of `fieldfare device` do."""
+
+import argparse
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from fieldfare.core.command import Console
+from fieldfare.core.errors import ConfigError, DataError, NotFoundError, StorageError
+from fieldfare.core.sessions import Ended, Participation
+from fieldfare.sdk.commands._words import bytes_words, participation_line
+from fieldfare.sdk.commands.plan import load_manifest
+from fieldfare.sdk.conditions import Conditions
+from fieldfare.sdk.device import Device, DeviceFolder, Predictor
+from fieldfare.sdk.ledger import LedgerEntry
+from fieldfare.sdk.reading import read_examples
+from fieldfare.sdk.store import ExampleStore
+from fieldfare.sdk.training import LiteRtTrainer
+
+_INTERRUPTED = 130
+
+
+def add(options: argparse.Namespace, console: Console) -> int:
+    """`device add`."""
+    with _store_to_fill(options) as store:
+        # Every file is read and checked before the first one is added.
+        read = [(path, read_examples(path, store.specs)) for path in options.files]
+        for path, examples in read:
+            console.say(f"{path}: {store.add_many(examples)} examples added")
+        console.say(f"{options.store} holds {store.count()} examples, {store.count(held_out=True)} of them held out")
+    return 0
+
+
+def run(options: argparse.Namespace, console: Console) -> int:
+    """`device run`."""
+    if options.threads < 1:
+        raise ConfigError("must be at least 1", field="--threads")
+    conditions = Conditions(on_power=options.on_power, min_battery_percent=options.min_battery)
+    with (
+        _signals() as ending,
+        ExampleStore.open(options.store) as store,
+        Device(
+            options.folder,
+            aggregator=options.aggregator,
+            population=options.population,
+            store=store,
+            tls_ca=options.tls_ca,
+            conditions=conditions,
+            trainer=LiteRtTrainer(options.threads),
+            seed=options.seed,
+        ) as device,
+    ):
+
+        def tell(participation: Participation) -> None:
+            console.say(participation_line(participation, device.ledger))
+
+        status = 0
+        if options.once:
+            participation = device.run_once(ending.stop)
+            tell(participation)
+            status = int(participation.ended in {Ended.UNREACHABLE, Ended.REFUSED})
+        else:
+            device.run_forever(ending.stop, tell, idle_after=options.until_idle)
+    return _INTERRUPTED if ending.signal == signal.SIGINT else status
+
+
+def status(options: argparse.Namespace, console: Console) -> int:
+    """`device status`."""
+    if options.store is None and options.folder is None:
+        raise ConfigError("give --store, --folder or both")
+    if options.store is not None:
+        with ExampleStore.open(options.store) as store:
+            console.say(f"store     {options.store}: {store.count()} examples, {store.count(held_out=True)} held out")
+            for spec in store.specs:
+                console.say(f"          {spec.name} {spec.dtype} {list(spec.shape)}")
+    if options.folder is None:
+        return 0
+    folder = DeviceFolder(options.folder)
+    current = folder.current
+    model = "none yet" if current is None else f"version {current.version} of task {current.task}"
+    console.say(f"model     {model}")
+    console.say(f"report    {'none waits' if folder.outbox.is_empty else 'one waits for its receipt'}")
+    console.say(f"cache     {bytes_words(folder.cache.size_bytes())}")
+    with folder.open_ledger(create=False) as ledger:
+        console.say(f"ledger    {len(ledger)} messages, {bytes_words(ledger.total_bytes())} sent")
+    return 0
+
+
+def ledger(options: argparse.Namespace, console: Console) -> int:
+    """`device ledger`."""
+    folder = DeviceFolder(options.folder)
+    with folder.open_ledger(create=False) as rows:
+        console.say(f"{'time (UTC)':<20}{'what':<12}{'bytes':>10}  {'norm':>10}  {'encoding':<10}task, round")
+        for entry in rows:
+            console.say(_row(entry))
+        for kind, total in rows.totals().items():
+            console.say(f"total {kind.value:<26}{total.size_bytes:>10}  in {total.messages} messages")
+        console.say(f"total {'':<26}{rows.total_bytes():>10}  in {len(rows)} messages")
+        if options.verify:
+            broken = rows.verify()
+            if broken is not None:
+                console.warn(f"fieldfare: the ledger was changed: row {broken} is not as it was written, or missing")
+                return 1
+            console.say("verified: no row was changed")
+    return 0
+
+
+def predict(options: argparse.Namespace, console: Console) -> int:
+    """`device predict`."""
+    if not options.inputs.is_file():
+        raise NotFoundError(f"{options.inputs} is not there")
+    try:
+        with np.load(options.inputs, allow_pickle=False) as archive:
+            inputs = {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, AttributeError) as error:
+        raise DataError(f"{options.inputs} is no NPZ file") from error
+    outputs: dict[str, Any] = Predictor(DeviceFolder(options.folder)).predict(inputs)
+    try:
+        with options.outputs.open("wb") as file:
+            np.savez(file, **outputs)
+    except OSError as error:
+        raise StorageError(f"{options.outputs} cannot be written: {error.strerror}") from error
+    shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in outputs.items())
+    console.say(f"{options.outputs}: {shapes}")
+    return 0
+
+
+def _store_to_fill(options: argparse.Namespace) -> ExampleStore:
+    if options.plan is not None:
+        specs = load_manifest(options.plan).example_specs
+        return ExampleStore.create(options.store, specs, held_out_share=options.held_out)
+    if not options.store.exists():
+        raise ConfigError(f"is needed: {options.store} is not there yet, and the plan types it", field="--plan")
+    return ExampleStore.open(options.store)
+
+
+def _row(entry: LedgerEntry) -> str:
+    norm = "" if entry.update_norm is None else f"{entry.update_norm:.4g}"
+    where = f"{entry.task}, {entry.round_number}" if entry.task else ""
+    time = entry.time.strftime("%Y-%m-%d %H:%M:%S")
+    line = f"{time:<20}{entry.kind.value:<12}{entry.size_bytes:>10}  {norm:>10}  {entry.encoding:<10}{where}"
+    return line.rstrip()
+
+
+class _Ending:
+    """The event that ends the run, and the signal that set it."""
+
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+        self.signal: int | None = None
+
+
+@contextmanager
+def _signals() -> Iterator[_Ending]:
+    """The first Ctrl-C or SIGTERM ends the run in good order; a second one ends it at once."""
+    ending = _Ending()
+    if threading.current_thread() is not threading.main_thread():
+        yield ending
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        ending.signal = number
+        ending.stop.set()
+        signal.signal(number, before[signal.Signals(number)])
+
+    for number in before:
+        signal.signal(number, handle)
+    try:
+        yield ending
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,117 @@
+"""`fieldfare device`: a device from the command line."""
+
+import argparse
+from datetime import timedelta
+from pathlib import Path
+
+from fieldfare.core.command import Command
+from fieldfare.sdk.commands import _device
+
+__all__ = ["COMMAND"]
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    _configure_add(actions)
+    _configure_run(actions)
+    _configure_status(actions)
+    _configure_ledger(actions)
+    _configure_predict(actions)
+
+
+def _configure_add(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    add = actions.add_parser(
+        "add",
+        help="add examples from files to a store",
+        description="Add the examples of CSV and NPZ files to a store, and make the store where it is absent. "
+        "CSV files need a header. A column named like a tensor of the plan is that tensor; where a single tensor is "
+        "left, all other columns are its flattened values; else name them tensor.0, tensor.1 and so on. NPZ files hold "
+        "one array a tensor under its name. A file is added as a whole or not at all.",
+        epilog="Example: fieldfare device add --store examples.db --plan digits.tflite digits.csv",
+    )
+    add.add_argument("--store", type=Path, required=True, metavar="FILE", help="the example store")
+    add.add_argument("--plan", type=Path, metavar="FILE", help="types a store that is not there yet")
+    add.add_argument(
+        "--held-out",
+        type=float,
+        default=0.15,
+        metavar="SHARE",
+        help="share kept for evaluation, fixed when the store is made (default: %(default)s)",
+    )
+    add.add_argument("files", type=Path, nargs="+", metavar="FILE", help="CSV or NPZ")
+    add.set_defaults(run=_device.add)
+
+
+def _configure_run(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    run = actions.add_parser(
+        "run",
+        help="take part in rounds",
+        description="Take part in rounds until Ctrl-C (exit status 130) or SIGTERM (0); one line for each "
+        "participation. With --once the exit status is 1 where the aggregator could not be reached or refused the "
+        "update.",
+        epilog="Example: fieldfare device run --store examples.db --folder device --population digits",
+    )
+    run.add_argument("--store", type=Path, required=True, metavar="FILE", help="the example store")
+    run.add_argument("--folder", type=Path, required=True, metavar="FOLDER", help="what the device keeps; one each")
+    run.add_argument(
+        "--aggregator", default="127.0.0.1:8470", metavar="HOST:PORT", help="where it is (default: %(default)s)"
+    )
+    run.add_argument("--population", required=True, metavar="NAME", help="the population to join")
+    run.add_argument("--tls-ca", type=Path, metavar="FILE", help="PEM file of the authorities to trust")
+    run.add_argument("--once", action="store_true", help="take part once, then end")
+    run.add_argument(
+        "--until-idle",
+        type=_duration,
+        metavar="SECONDS",
+        help="end once there was nothing to do for so long",
+    )
+    run.add_argument("--on-power", action="store_true", help="work on mains power only")
+    run.add_argument("--min-battery", type=float, default=0.0, metavar="PERCENT", help="work with so much battery only")
+    run.add_argument("--threads", type=int, default=1, metavar="N", help="threads to train with (default: 1)")
+    run.add_argument("--seed", type=int, metavar="N", help="makes shuffling repeat")
+    run.set_defaults(run=_device.run)
+
+
+def _configure_status(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    status = actions.add_parser(
+        "status",
+        help="what a device holds",
+        description="Print what a store and a device's folder hold. Works while the device runs.",
+        epilog="Example: fieldfare device status --store examples.db --folder device",
+    )
+    status.add_argument("--store", type=Path, metavar="FILE", help="the example store")
+    status.add_argument("--folder", type=Path, metavar="FOLDER", help="the device's folder")
+    status.set_defaults(run=_device.status)
+
+
+def _configure_ledger(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    ledger = actions.add_parser(
+        "ledger",
+        help="every message that left the device",
+        description="Print every message that left the device, with its bytes and, for updates, their norm.",
+        epilog="Example: fieldfare device ledger --folder device --verify",
+    )
+    ledger.add_argument("--folder", type=Path, required=True, metavar="FOLDER", help="the device's folder")
+    ledger.add_argument("--verify", action="store_true", help="also check that no row was changed; exit status 1 if so")
+    ledger.set_defaults(run=_device.ledger)
+
+
+def _configure_predict(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    predict = actions.add_parser(
+        "predict",
+        help="predict with the last checkpoint",
+        description="Read inputs from an NPZ file and write the outputs of the last good checkpoint to another. "
+        "Needs no network.",
+        epilog="Example: fieldfare device predict --folder device inputs.npz outputs.npz",
+    )
+    predict.add_argument("--folder", type=Path, required=True, metavar="FOLDER", help="the device's folder")
+    predict.add_argument("inputs", type=Path, metavar="INPUTS", help="NPZ: one array an input, under its name")
+    predict.add_argument("outputs", type=Path, metavar="OUTPUTS", help="NPZ to write")
+    predict.set_defaults(run=_device.predict)
+
+
+def _duration(text: str) -> timedelta:
+    return timedelta(seconds=float(text))
+
+
+COMMAND = Command("Run a device: add examples, take part in rounds, read the ledger", _configure)

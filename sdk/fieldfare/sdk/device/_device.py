@@ -1,0 +1,261 @@
+"""`Device`: what an application embeds."""
+
+import logging
+import random
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from fieldfare.core import VERSION
+from fieldfare.core.encodings import KNOWN_STAGES
+from fieldfare.core.errors import ConfigError, ProtocolError, StateError, StorageError, TransportError
+from fieldfare.core.plans import Examples, runtime_version
+from fieldfare.core.sessions import (
+    Assignment,
+    DeviceIdentity,
+    Ended,
+    Participation,
+    RetrySettings,
+    participate,
+)
+from fieldfare.protos.v1 import aggregator_pb2
+from fieldfare.sdk.cache import DEFAULT_LIMIT_BYTES
+from fieldfare.sdk.conditions import Conditions, Probe, PsutilProbe, unmet
+from fieldfare.sdk.device._folder import DeviceFolder
+from fieldfare.sdk.device._predictor import Predictor
+from fieldfare.sdk.device._shell import Shell, Stopped
+from fieldfare.sdk.ledger import Ledger
+from fieldfare.sdk.store import ExampleSource
+from fieldfare.sdk.training import LiteRtTrainer, LocalTrainer
+from fieldfare.sdk.transport import GrpcTransport, LedgeredTransport, Transport
+
+_LOG = logging.getLogger("fieldfare.sdk")
+_AFTER_PROTOCOL_ERROR = timedelta(hours=1)
+_AFTER_STORAGE_ERROR = timedelta(minutes=1)
+_LONGEST_NAME = 64
+_RETRY = RetrySettings()
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Device:
+    """One device of a population.
+
+    `run_once` and `run_forever` take a lock on the folder and keep it until `close`; one thread may run at a time.
+    `predict` may be called from any thread, also while a round runs.
+
+    Args:
+        folder: where the device keeps its id, its ledger, its kept report and its cache; made where it is absent.
+        aggregator: "host:port", or a transport, which the caller closes.
+        population: the devices that share an app and a kind of example.
+        store: the examples; the caller closes it.
+        tls_ca: PEM file of the authorities to trust, where `aggregator` is an address.
+        conditions: what must hold for the device to work; default: nothing.
+        trainer: default: LiteRT on one thread.
+        now: the present, timezone-aware.
+        uniform: random numbers in [0, 1) for the jitter of waits.
+        retry: how failing calls are met.
+        seed: makes jitter and shuffling repeat; default: from the operating system.
+        probe: what is known of the machine.
+        cache_limit_bytes: how much of plans and checkpoints is kept.
+
+    Raises:
+        ConfigError: an address or a population that cannot be used.
+        StorageError: the folder or its ledger cannot be used.
+    """
+
+    def __init__(
+        self,
+        folder: Path | str,
+        *,
+        aggregator: str | Transport,
+        population: str,
+        store: ExampleSource,
+        tls_ca: Path | None = None,
+        conditions: Conditions | None = None,
+        trainer: LocalTrainer | None = None,
+        now: Callable[[], datetime] = _utc_now,
+        uniform: Callable[[], float] | None = None,
+        retry: RetrySettings = _RETRY,
+        seed: int | None = None,
+        probe: Probe | None = None,
+        cache_limit_bytes: int = DEFAULT_LIMIT_BYTES,
+    ) -> None:
+        if not 0 < len(population) <= _LONGEST_NAME:
+            raise ConfigError(f"needs 1 to {_LONGEST_NAME} characters", field="population")
+        self._population, self._store, self._now, self._retry = population, store, now, retry
+        self._conditions, self._probe = conditions or Conditions(), probe or PsutilProbe()
+        self._trainer: LocalTrainer = trainer or LiteRtTrainer()
+        self._seed = seed
+        # Safe: jitter is no secret.
+        self._uniform = uniform or random.Random(seed).random  # noqa: S311
+        self._folder = DeviceFolder(folder, create=True, cache_limit_bytes=cache_limit_bytes)
+        self._predictor = Predictor(self._folder)
+        self._running = threading.Lock()
+        self._owned: GrpcTransport | None = None
+        if isinstance(aggregator, str):
+            self._owned = GrpcTransport(aggregator, tls_ca=tls_ca)
+        self._ledger = self._folder.open_ledger()
+        inner = self._owned if isinstance(aggregator, str) else aggregator
+        assert inner is not None  # noqa: S101 - for the type checker
+        self._transport = LedgeredTransport(inner, self._ledger, now)
+
+    @property
+    def ledger(self) -> Ledger:
+        """Every message that left this device."""
+        return self._ledger
+
+    def run_once(self, stop: threading.Event | None = None) -> Participation:
+        """Take part once: from a report that is still kept, or from a check-in, to a receipt.
+
+        Args:
+            stop: once set, waits and downloads end and training is given up between two steps.
+
+        Returns:
+            How it ended and when to come back. An aggregator that cannot be reached is such an end, no error.
+
+        Raises:
+            StateError: another process or thread runs this device.
+            ProtocolError: the aggregator does not keep to the protocol.
+            StorageError: the folder or the store cannot be used.
+        """
+        stop = stop or threading.Event()
+        if not self._running.acquire(blocking=False):
+            raise StateError("this device is running in another thread already")
+        try:
+            self._folder.lock.acquire()
+            if reason := self._unmet():
+                return Participation(Ended.IDLE, self._conditions.check_again, reason)
+            return self._participate(stop)
+        finally:
+            self._running.release()
+
+    def run_forever(
+        self,
+        stop: threading.Event,
+        on_participation: Callable[[Participation], None] | None = None,
+        *,
+        idle_after: timedelta | None = None,
+    ) -> None:
+        """Take part again and again, and wait in between for as long as the aggregator asks.
+
+        Args:
+            stop: ends it.
+            on_participation: called after each participation, in this thread.
+            idle_after: also ends it once there was nothing to do, or nobody to ask, for so long.
+
+        Raises:
+            StateError: another process or thread runs this device.
+        """
+        last_work = self._now()
+        while not stop.is_set():
+            participation = self._survive(stop)
+            if participation.ended not in {Ended.IDLE, Ended.UNREACHABLE}:
+                last_work = self._now()
+            if stop.is_set() and participation.ended is Ended.IDLE:
+                return
+            if on_participation is not None:
+                on_participation(participation)
+            pause = participation.come_back_after
+            if idle_after is not None:
+                left = last_work + idle_after - self._now()
+                if left <= timedelta(0):
+                    return
+                pause = min(pause, left)
+            stop.wait(pause.total_seconds())
+
+    def predict(self, inputs: Examples) -> dict[str, NDArray[Any]]:
+        """Outputs of the last good checkpoint, without a network; see `Predictor.predict`.
+
+        Args:
+            inputs: input name to a `(n, *shape)` array of the plan's dtype.
+
+        Returns:
+            Output name to a `(n, *shape)` array.
+
+        Raises:
+            NotFoundError: no round has been taken part in yet.
+            DataError: inputs of the wrong name, shape or dtype.
+        """
+        return self._predictor.predict(inputs)
+
+    def close(self) -> None:
+        """Close what this device opened, and unlock the folder. May be called twice."""
+        if self._owned is not None:
+            self._owned.close()
+        self._ledger.close()
+        self._folder.lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _unmet(self) -> str:
+        return "" if self._conditions.always_hold else unmet(self._conditions, self._probe)
+
+    def _participate(self, stop: threading.Event) -> Participation:
+        identity = DeviceIdentity(self._population, self._folder.device_id(), _capabilities())
+        kept = self._folder.outbox.read()
+        if kept is not None:
+            self._transport.remember(kept.header.ticket, kept.task_id, kept.round_number)
+        shell = Shell(
+            folder=self._folder,
+            transport=self._transport,
+            trainer=self._trainer,
+            source=self._store,
+            stop=stop,
+            now=self._now,
+            unmet=self._unmet,
+            rng_of=self._rng_of,
+        )
+        session = participate(
+            identity, shell.weights_of, kept=kept, now=self._now, uniform=self._uniform, settings=self._retry
+        )
+        try:
+            return shell.drive(session)
+        except Stopped:
+            if self._folder.outbox.is_empty:
+                return Participation(Ended.IDLE, timedelta(0), "stopped")
+            return Participation(Ended.UNREACHABLE, timedelta(0), "stopped; the report is kept until the next run")
+
+    def _rng_of(self, assignment: Assignment) -> np.random.Generator:
+        """Shuffles the same way in the same round, whatever was tried before; differently without a seed."""
+        if self._seed is None:
+            return np.random.default_rng()
+        return np.random.default_rng([self._seed, assignment.round_number])
+
+    def _survive(self, stop: threading.Event) -> Participation:
+        """`run_once`, with the errors that time may heal turned into a wait."""
+        try:
+            return self.run_once(stop)
+        except TransportError as error:
+            _LOG.warning("%s", error)
+            return Participation(Ended.UNREACHABLE, self._retry.longest, str(error))
+        except ProtocolError as error:
+            _LOG.error("%s", error)
+            return Participation(Ended.UNREACHABLE, _AFTER_PROTOCOL_ERROR, str(error))
+        except StorageError as error:
+            _LOG.error("%s", error)
+            return Participation(Ended.UNREACHABLE, _AFTER_STORAGE_ERROR, str(error))
+
+
+def _capabilities() -> aggregator_pb2.Capabilities:
+    return aggregator_pb2.Capabilities(
+        sdk=f"fieldfare {VERSION}",
+        runtime=runtime_version(),
+        memory_bytes=psutil.virtual_memory().total,
+        encoding_stages=KNOWN_STAGES,
+    )

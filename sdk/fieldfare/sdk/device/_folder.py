@@ -1,0 +1,77 @@
+"""What a device keeps on disk, and where."""
+
+import logging
+import os
+from pathlib import Path
+
+from fieldfare.core.errors import NotFoundError, StorageError
+from fieldfare.core.sessions import DEVICE_ID_BYTES
+from fieldfare.sdk._files import write_atomically
+from fieldfare.sdk.cache import DEFAULT_LIMIT_BYTES, ArtifactCache
+from fieldfare.sdk.device._current import Current, read_current, write_current
+from fieldfare.sdk.device._lock import FolderLock
+from fieldfare.sdk.ledger import Ledger
+from fieldfare.sdk.outbox import Outbox
+
+_LOG = logging.getLogger("fieldfare.sdk")
+
+
+class DeviceFolder:
+    """The files of one device: `device_id`, `lock`, `ledger.db`, `outbox`, `current.json` and `cache/`.
+
+    Reading it needs no lock: a second process may look at the ledger or predict while a device runs.
+
+    Args:
+        path: the folder.
+        create: make it, with the rights 0700, where it is absent.
+        cache_limit_bytes: see `ArtifactCache`.
+
+    Raises:
+        NotFoundError: absent, and `create` is False.
+        StorageError: it cannot be made.
+    """
+
+    def __init__(self, path: Path | str, *, create: bool = False, cache_limit_bytes: int = DEFAULT_LIMIT_BYTES) -> None:
+        self.path = Path(path)
+        if create:
+            try:
+                self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            except OSError as error:
+                raise StorageError(f"the folder {self.path} cannot be made: {error.strerror}") from error
+        elif not self.path.is_dir():
+            raise NotFoundError(f"the device folder {self.path} is not there")
+        self.lock = FolderLock(self.path / "lock")
+        self.cache = ArtifactCache(self.path / "cache", cache_limit_bytes)
+        self.outbox = Outbox(self.path / "outbox")
+        self._current = self.path / "current.json"
+
+    def open_ledger(self, *, create: bool = True) -> Ledger:
+        """The ledger; see `Ledger.open`."""
+        return Ledger.open(self.path / "ledger.db", create=create)
+
+    def device_id(self) -> bytes:
+        """16 random bytes, made at first use. For the process that holds the lock.
+
+        Raises:
+            StorageError: the file cannot be read or written.
+        """
+        path = self.path / "device_id"
+        try:
+            found = path.read_bytes() if path.exists() else b""
+            if len(found) != DEVICE_ID_BYTES:
+                if found:
+                    _LOG.warning("%s is damaged; the device takes a new id", path)
+                found = os.urandom(DEVICE_ID_BYTES)
+                write_atomically(path, found)
+        except OSError as error:
+            raise StorageError(f"{path} cannot be used: {error.strerror}") from error
+        return found
+
+    @property
+    def current(self) -> Current | None:
+        """The last plan and checkpoint that loaded well."""
+        return read_current(self._current)
+
+    @current.setter
+    def current(self, current: Current) -> None:
+        write_current(self._current, current)

@@ -1,0 +1,176 @@
+"""Carries out the actions of a session: sockets, files and the clock are here, the protocol is in the core."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from fieldfare.core.errors import TransportError
+from fieldfare.core.sessions import (
+    Action,
+    AskReceipt,
+    Assignment,
+    CheckIn,
+    FetchArtifact,
+    Forget,
+    Keep,
+    Participation,
+    Send,
+    Session,
+    Wait,
+    Work,
+    WorkResult,
+)
+from fieldfare.core.weights import TensorSpec
+from fieldfare.protos.v1 import aggregator_pb2
+from fieldfare.sdk.device._current import Current
+from fieldfare.sdk.device._folder import DeviceFolder
+from fieldfare.sdk.store import ExampleSource
+from fieldfare.sdk.training import Job, LocalTrainer, do_work
+from fieldfare.sdk.transport import LedgeredTransport, ReportStream
+
+_LOG = logging.getLogger("fieldfare.sdk")
+_PROBE_EVERY = timedelta(seconds=5)
+
+
+class Stopped(Exception):  # noqa: N818 - it is a signal, not a failure
+    """The caller's stop event was set."""
+
+
+@dataclass(slots=True)
+class Shell:
+    """One participation's shell.
+
+    Attributes:
+        folder: locked by the caller.
+        transport: writes the ledger.
+        trainer: runs the plan.
+        source: the examples.
+        stop: ends waits, downloads and training.
+        now: the present, timezone-aware.
+        unmet: the first condition that does not hold, in words.
+        rng_of: the shuffling of an assignment.
+    """
+
+    folder: DeviceFolder
+    transport: LedgeredTransport
+    trainer: LocalTrainer
+    source: ExampleSource
+    stop: threading.Event
+    now: Callable[[], datetime]
+    unmet: Callable[[], str]
+    rng_of: Callable[[Assignment], np.random.Generator]
+    _weights: tuple[TensorSpec, ...] = field(default=(), init=False)
+
+    def drive(self, session: Session) -> Participation:
+        """Carry out the session's actions to its end.
+
+        Raises:
+            Stopped: the stop event was set while there was nothing to give up.
+        """
+        try:
+            action = next(session)
+            while True:
+                try:
+                    result = self._carry_out(action)
+                except TransportError as error:
+                    _LOG.info("%s", error)
+                    action = session.throw(error)
+                else:
+                    action = session.send(result)
+        except StopIteration as end:
+            participation: Participation = end.value
+            return participation
+        finally:
+            session.close()
+
+    def weights_of(self, _assignment: Assignment) -> tuple[TensorSpec, ...]:
+        """Specs of the weights of the plan that was just worked with."""
+        return self._weights
+
+    def _carry_out(self, action: Action) -> Any:
+        result: Any = None
+        match action:
+            case CheckIn(request):
+                self._check_stop()
+                result = self.transport.check_in(request)
+            case FetchArtifact():
+                self._fetch(action)
+            case Work(assignment, deadline):
+                result = self._work(assignment, deadline)
+            case Keep(report):
+                self.folder.outbox.keep(report)
+            case Send(report):
+                result = self.transport.report(ReportStream(report))
+            case AskReceipt(report):
+                result = self.transport.report(ReportStream(report, receipt_only=True))
+            case Forget():
+                self.folder.outbox.forget()
+            case Wait(duration, reason):
+                _LOG.debug("waiting %.1f s: %s", duration.total_seconds(), reason)
+                if self.stop.wait(duration.total_seconds()):
+                    raise Stopped
+        return result
+
+    def _fetch(self, action: FetchArtifact) -> None:
+        def open_stream(offset: int) -> Iterator[aggregator_pb2.ArtifactChunk]:
+            request = aggregator_pb2.FetchArtifactRequest(
+                sha256=action.artifact.sha256, offset=offset, ticket=action.ticket
+            )
+            for chunk in self.transport.fetch(request):
+                self._check_stop()
+                yield chunk
+
+        current = self.folder.current
+        in_use = () if current is None else (current.plan, current.checkpoint)
+        self.folder.cache.fetch(action.artifact, open_stream, in_use=in_use)
+
+    def _work(self, assignment: Assignment, deadline: datetime) -> WorkResult:
+        plan, checkpoint = (self.folder.cache.path(one) for one in (assignment.plan, assignment.checkpoint))
+        if plan is None or checkpoint is None:
+            return WorkResult(aggregator_pb2.OUTCOME_FAILED, detail="the cache is too small for plan and checkpoint")
+        return do_work(
+            Job(assignment, plan, checkpoint),
+            self.trainer,
+            self.source,
+            rng=self.rng_of(assignment),
+            interrupt=_Interrupts(self.stop, self.unmet, self.now, deadline),
+            on_loaded=lambda manifest: self._loaded(assignment, manifest.weight_specs),
+        )
+
+    def _loaded(self, assignment: Assignment, weights: tuple[TensorSpec, ...]) -> None:
+        """Plan and checkpoint fit: from now on they are what the device predicts with."""
+        self._weights = weights
+        self.folder.current = Current(
+            assignment.plan.hex, assignment.checkpoint.hex, assignment.checkpoint_version, assignment.task_id
+        )
+
+    def _check_stop(self) -> None:
+        if self.stop.is_set():
+            raise Stopped
+
+
+@dataclass(slots=True)
+class _Interrupts:
+    """Why work must end: the stop event, the deadline, a condition (looked at every few seconds)."""
+
+    stop: threading.Event
+    unmet: Callable[[], str]
+    now: Callable[[], datetime]
+    deadline: datetime
+    _probed: datetime | None = field(default=None, init=False)
+
+    def __call__(self) -> str:
+        if self.stop.is_set():
+            return "the app stopped the device"
+        now = self.now()
+        if now >= self.deadline:
+            return "the time to report is over"
+        if self._probed is None or now - self._probed >= _PROBE_EVERY:
+            self._probed = now
+            return self.unmet()
+        return ""

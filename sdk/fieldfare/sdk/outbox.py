@@ -1,0 +1,99 @@
+"""The one report that waits for its receipt, on disk."""
+
+import hashlib
+import logging
+import struct
+from pathlib import Path
+
+from google.protobuf.message import DecodeError
+
+from fieldfare.core.errors import StorageError
+from fieldfare.core.sessions import KeptReport
+from fieldfare.protos.v1 import aggregator_pb2
+from fieldfare.sdk._files import remove_durably, write_atomically
+
+__all__ = ["Outbox"]
+
+_LOG = logging.getLogger("fieldfare.sdk")
+_MAGIC = b"FFOUTBX1"
+_HEAD = struct.Struct("<8s32s")
+_LENGTHS = struct.Struct("<IIIQ")
+
+
+class Outbox:
+    """A file that is there from `keep` to `forget`; for one process at a time.
+
+    Args:
+        path: the file; its folder must be there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no report is kept. Does not read it."""
+        return not self._path.exists()
+
+    def keep(self, report: KeptReport) -> None:
+        """Bring the report to the disk, in the place of any other.
+
+        Raises:
+            StorageError: the file cannot be written. Then the report MUST NOT be sent.
+        """
+        header, task = report.header.SerializeToString(deterministic=True), report.task_id.encode()
+        lengths = _LENGTHS.pack(len(header), len(task), report.round_number, len(report.payload))
+        body = b"".join((lengths, header, task, report.payload))
+        try:
+            write_atomically(self._path, _HEAD.pack(_MAGIC, hashlib.sha256(body).digest()) + body)
+        except OSError as error:
+            raise StorageError(f"the report cannot be kept in {self._path}: {error.strerror}") from error
+
+    def read(self) -> KeptReport | None:
+        """The report that is kept, if any.
+
+        A damaged file is removed with a warning: to the aggregator the device then has not reported.
+
+        Raises:
+            StorageError: the file cannot be read.
+        """
+        try:
+            data = self._path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StorageError(f"the kept report {self._path} cannot be read: {error.strerror}") from error
+        try:
+            return _parse(data)
+        except (ValueError, struct.error, DecodeError):
+            _LOG.warning("the kept report %s is damaged; it is dropped", self._path)
+            self.forget()
+            return None
+
+    def forget(self) -> None:
+        """Remove the report, if there is one.
+
+        Raises:
+            StorageError: the folder cannot be written.
+        """
+        try:
+            remove_durably(self._path)
+        except OSError as error:
+            raise StorageError(f"the report {self._path} cannot be removed: {error.strerror}") from error
+
+
+def _parse(data: bytes) -> KeptReport:
+    magic, digest = _HEAD.unpack_from(data)
+    body = data[_HEAD.size :]
+    if magic != _MAGIC or hashlib.sha256(body).digest() != digest:
+        raise ValueError("damaged")
+    header_bytes, task_bytes, round_number, payload_bytes = _LENGTHS.unpack_from(body)
+    pieces: list[bytes] = []
+    start = _LENGTHS.size
+    for length in (header_bytes, task_bytes, payload_bytes):
+        pieces.append(body[start : start + length])
+        start += length
+    if start != len(body):
+        raise ValueError("damaged")
+    header = aggregator_pb2.ReportHeader.FromString(pieces[0])
+    return KeptReport(header, pieces[2], pieces[1].decode(), round_number)

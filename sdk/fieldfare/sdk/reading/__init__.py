@@ -1,0 +1,25 @@
+"""CSV and NPZ files as examples. Errors name file, row and column, never a value."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from fieldfare.core.errors import DataError
+from fieldfare.core.plans import Examples
+from fieldfare.core.weights import TensorSpec
+from fieldfare.sdk.reading._csv import read_csv
+from fieldfare.sdk.reading._npz import read_npz
+
+__all__ = ["read_csv", "read_examples", "read_npz"]
+
+
+def read_examples(path: Path, specs: Sequence[TensorSpec]) -> Examples:
+    """Read a file of examples; its ending says how.
+
+    Raises:
+        NotFoundError: no such file.
+        DataError: another ending, or content that does not fit the specs.
+    """
+    readers = {".csv": read_csv, ".npz": read_npz}
+    if path.suffix.lower() not in readers:
+        raise DataError(f"{path}: only .csv and .npz files can be read")
+    return readers[path.suffix.lower()](path, specs)

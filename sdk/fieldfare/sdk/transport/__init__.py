@@ -1,0 +1,8 @@
+"""How messages reach the aggregator: the calls, gRPC, and the wrapper that writes the ledger."""
+
+from fieldfare.sdk.transport._grpc import GrpcTransport
+from fieldfare.sdk.transport._ledgered import LedgeredTransport
+from fieldfare.sdk.transport._messages import ReportStream
+from fieldfare.sdk.transport._protocol import Transport
+
+__all__ = ["GrpcTransport", "LedgeredTransport", "ReportStream", "Transport"]

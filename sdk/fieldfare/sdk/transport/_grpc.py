@@ -1,0 +1,115 @@
+"""`GrpcTransport`: the device's calls over gRPC."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from fieldfare.core.errors import ConfigError, TransportError
+from fieldfare.protos.v1 import aggregator_pb2
+from fieldfare.sdk.transport._address import Address, parse_address
+from fieldfare.sdk.transport._errors import transport_error
+
+_MAX_MESSAGE_BYTES = 4 * 2**20
+_OPTIONS: tuple[tuple[str, int], ...] = (
+    ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
+    # Servers close connections on which pings without data come more often than every five minutes.
+    ("grpc.keepalive_time_ms", 330_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.keepalive_permit_without_calls", 0),
+    # The session does the retries; the channel only has to be willing to connect anew.
+    ("grpc.enable_retries", 0),
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.min_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 10_000),
+)
+# A proxy that an environment variable names would see what a plain connection to this machine carries.
+_LOOPBACK_OPTIONS = (("grpc.enable_http_proxy", 0),)
+
+
+class GrpcTransport:
+    """The aggregator's calls over one gRPC channel; connects at the first call.
+
+    A plain connection is made to this machine only (localhost, 127.0.0.0/8, ::1). Any other address gets TLS.
+
+    Args:
+        address: "host:port" or "[IPv6]:port".
+        tls_ca: PEM file of the authorities to trust; without it the system's. With it, loopback gets TLS too.
+        timeout: bound on a check-in and on a report without payload.
+        transfer_timeout: bound on a download and on a report with its payload.
+
+    Raises:
+        ConfigError: an address that cannot be read, an absent CA file.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        tls_ca: Path | None = None,
+        timeout: timedelta = timedelta(seconds=30),
+        transfer_timeout: timedelta = timedelta(minutes=15),
+    ) -> None:
+        from fieldfare.protos.v1 import aggregator_pb2_grpc
+
+        parsed = parse_address(address)
+        self._address = str(parsed)
+        self._timeout_s = timeout.total_seconds()
+        self._transfer_timeout_s = transfer_timeout.total_seconds()
+        self._channel = _channel(parsed, tls_ca)
+        self._stub: Any = aggregator_pb2_grpc.AggregatorStub(self._channel)
+        self._closed = False
+
+    def check_in(self, request: aggregator_pb2.CheckInRequest) -> aggregator_pb2.CheckInResponse:
+        """Offer the device."""
+        with self._errors():
+            response: aggregator_pb2.CheckInResponse = self._stub.CheckIn(request, timeout=self._timeout_s)
+        return response
+
+    def fetch(self, request: aggregator_pb2.FetchArtifactRequest) -> Iterator[aggregator_pb2.ArtifactChunk]:
+        """Download from an offset on; closing the iterator ends the call."""
+        with self._errors():
+            call = self._stub.FetchArtifact(request, timeout=self._transfer_timeout_s)
+            try:
+                yield from call
+            finally:
+                call.cancel()
+
+    def report(self, requests: Iterable[aggregator_pb2.ReportRequest]) -> aggregator_pb2.Receipt:
+        """Stream a report; an answer that comes before the end of the stream ends it."""
+        with self._errors():
+            receipt: aggregator_pb2.Receipt = self._stub.Report(iter(requests), timeout=self._transfer_timeout_s)
+        return receipt
+
+    def close(self) -> None:
+        """Close the channel; calls that are under way fail."""
+        self._closed = True
+        self._channel.close()
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        import grpc
+
+        if self._closed:
+            raise TransportError("the transport is closed", retryable=False)
+        try:
+            yield
+        except grpc.RpcError as error:
+            raise transport_error(error, self._address) from error
+
+
+def _channel(address: Address, tls_ca: Path | None) -> Any:
+    import grpc
+
+    # The "dns" scheme said aloud: a bare "host:port" could otherwise be read as the URI of another scheme.
+    target = f"dns:///{address}"
+    if tls_ca is None and address.is_loopback:
+        return grpc.insecure_channel(target, options=[*_OPTIONS, *_LOOPBACK_OPTIONS])
+    try:
+        roots = None if tls_ca is None else Path(tls_ca).read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{tls_ca} cannot be read: {error.strerror}", field="tls_ca") from error
+    options = [*_OPTIONS, *(_LOOPBACK_OPTIONS if address.is_loopback else ())]
+    return grpc.secure_channel(target, grpc.ssl_channel_credentials(roots), options=options)

@@ -1,0 +1,30 @@
+"""The calls that a device makes."""
+
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+from fieldfare.protos.v1 import aggregator_pb2
+
+
+class Transport(Protocol):
+    """Carries the device's three calls. Every call ends within a bounded time.
+
+    Raises (each call):
+        TransportError: the call failed on the way; `retryable` says whether to try again.
+    """
+
+    def check_in(self, request: aggregator_pb2.CheckInRequest) -> aggregator_pb2.CheckInResponse:
+        """Offer the device."""
+        ...
+
+    def fetch(self, request: aggregator_pb2.FetchArtifactRequest) -> Iterator[aggregator_pb2.ArtifactChunk]:
+        """Download from an offset on; closing the iterator ends the call."""
+        ...
+
+    def report(self, requests: Iterable[aggregator_pb2.ReportRequest]) -> aggregator_pb2.Receipt:
+        """Stream a report; the aggregator may answer before it has read all of it."""
+        ...
+
+    def close(self) -> None:
+        """Release connections; calls that are under way fail. May be called twice."""
+        ...
