@@ -1,0 +1,293 @@
+import math
+import tomllib
+from datetime import timedelta
+
+import pytest
+from google.protobuf.duration_pb2 import Duration
+
+from fieldfare.core.encodings import FLOAT16, FLOAT32
+from fieldfare.core.errors import ConfigError
+from fieldfare.core.tasks import (
+    AggregationSpec,
+    Algorithm,
+    CohortSpec,
+    LocalTrainingSpec,
+    TargetSpec,
+    TaskSpec,
+    Weighting,
+    task_spec_from_mapping,
+)
+from fieldfare.protos.v1 import encoding_pb2, task_pb2
+
+MINUTE = timedelta(minutes=1)
+DAY = timedelta(days=1)
+
+
+def refused(field: str, words: str, call) -> None:
+    with pytest.raises(ConfigError, match=words) as caught:
+        call()
+    assert caught.value.field == field
+    assert str(caught.value).startswith(f"{field}: ")
+
+
+def test_absent_fields_take_the_defaults_that_the_proto_names():
+    spec = TaskSpec.from_proto(task_pb2.TaskSpec(name="n", population="p"))
+    assert spec == TaskSpec("n", "p")
+    assert spec.rounds == 10
+    assert spec.evaluate_every == 1
+    assert spec.training == spec.evaluation == CohortSpec(10, 5, 1.3, 10 * MINUTE, 10 * MINUTE)
+    assert spec.local == LocalTrainingSpec(1, 0, None, 1, 100_000)
+    assert spec.aggregation == AggregationSpec(Algorithm.FEDAVG, Weighting.EXAMPLES, 1.0, 2, 256.0)
+    assert spec.target is None
+    assert spec.encoding == FLOAT32
+
+
+def test_evaluation_follows_training_and_minimum_follows_the_goal():
+    proto = task_pb2.TaskSpec(name="n", population="p")
+    proto.training.goal_count = 7
+    proto.training.over_selection = 2.0
+    proto.training.report_timeout.seconds = 30
+    proto.training.selection_timeout.nanos = 500_000
+    proto.evaluation.selection_timeout.seconds = 3
+    spec = TaskSpec.from_proto(proto)
+    half_a_millisecond = timedelta(microseconds=500)
+    assert spec.training == CohortSpec(7, 4, 2.0, half_a_millisecond, 30 * timedelta(seconds=1))
+    assert spec.evaluation == CohortSpec(7, 4, 2.0, timedelta(seconds=3), 30 * timedelta(seconds=1))
+
+
+@pytest.mark.parametrize(("minimum", "expected"), [(1, 1), (2, 2), (3, 2)])
+def test_the_snapshot_minimum_never_exceeds_the_training_minimum(minimum, expected):
+    proto = task_pb2.TaskSpec(name="n", population="p", training=task_pb2.CohortSpec(minimum=minimum))
+    assert TaskSpec.from_proto(proto).aggregation.min_snapshot_updates == expected
+
+
+@pytest.mark.parametrize(
+    ("goal", "factor", "asked"), [(10, 1.3, 13), (3, 1.3, 4), (1, 1.0, 1), (100_000, 1.1, 110_000), (7, 1.0, 7)]
+)
+def test_devices_asked(goal, factor, asked):
+    assert CohortSpec(goal_count=goal, minimum=1, over_selection=factor).asked == asked
+
+
+def cohort(**changes) -> TaskSpec:
+    return TaskSpec("n", "p", training=CohortSpec(**changes))
+
+
+def local(**changes) -> TaskSpec:
+    return TaskSpec("n", "p", local=LocalTrainingSpec(**changes))
+
+
+def aggregation(**changes) -> TaskSpec:
+    return TaskSpec("n", "p", aggregation=AggregationSpec(**changes))
+
+
+def target(metric: str = "loss", value: float = 1.0, **changes) -> TaskSpec:
+    return TaskSpec("n", "p", target=TargetSpec(metric, value, lower_is_better=True), **changes)
+
+
+@pytest.mark.parametrize(
+    ("field", "words", "call"),
+    [
+        ("name", "1 to 64 characters of letters", lambda: TaskSpec("", "p")),
+        ("name", "1 to 64 characters", lambda: TaskSpec("x" * 65, "p")),
+        ("name", "letters, digits", lambda: TaskSpec("a/b", "p")),
+        ("name", "letters, digits", lambda: TaskSpec("a\n", "p")),
+        ("population", "letters, digits", lambda: TaskSpec("n", "é")),
+        ("rounds", "1 to 1000000", lambda: TaskSpec("n", "p", rounds=0)),
+        ("rounds", "1 to 1000000", lambda: TaskSpec("n", "p", rounds=1_000_001)),
+        ("evaluate_every", r"0 \(never\) to rounds", lambda: TaskSpec("n", "p", rounds=3, evaluate_every=4)),
+        ("training.goal_count", "1 to 100000", lambda: cohort(goal_count=0)),
+        ("training.goal_count", "1 to 100000", lambda: cohort(goal_count=100_001)),
+        ("training.minimum", "1 to goal_count", lambda: cohort(minimum=0)),
+        ("training.minimum", "1 to goal_count", lambda: cohort(minimum=11)),
+        ("training.over_selection", "1 to 10", lambda: cohort(over_selection=0.99)),
+        ("training.over_selection", "1 to 10", lambda: cohort(over_selection=10.01)),
+        ("training.over_selection", "1 to 10", lambda: cohort(over_selection=math.nan)),
+        ("training.selection_timeout", "at most 7 days", lambda: cohort(selection_timeout=timedelta(0))),
+        ("training.report_timeout", "at most 7 days", lambda: cohort(report_timeout=7 * DAY + timedelta.resolution)),
+        ("evaluation.minimum", "1 to goal_count", lambda: TaskSpec("n", "p", evaluation=CohortSpec(minimum=0))),
+        ("local.epochs", "1 to 1000", lambda: local(epochs=0)),
+        ("local.epochs", "1 to 1000", lambda: local(epochs=1001)),
+        ("local.max_steps", "no limit", lambda: local(max_steps=-1)),
+        ("local.max_steps", "1000000", lambda: local(max_steps=1_000_001)),
+        ("local.learning_rate", "positive", lambda: local(learning_rate=0.0)),
+        ("local.learning_rate", "positive", lambda: local(learning_rate=math.inf)),
+        ("local.learning_rate", "positive", lambda: local(learning_rate=math.nan)),
+        ("local.max_examples", "1 to 10000000", lambda: local(max_examples=0)),
+        ("local.max_examples", "1 to 10000000", lambda: local(max_examples=10_000_001)),
+        ("local.min_examples", "1 to max_examples", lambda: local(min_examples=0)),
+        ("local.min_examples", "1 to max_examples", lambda: local(min_examples=3, max_examples=2)),
+        ("aggregation.server_learning_rate", "positive", lambda: aggregation(server_learning_rate=0.0)),
+        ("aggregation.server_learning_rate", "positive", lambda: aggregation(server_learning_rate=1.1e6)),
+        ("aggregation.server_learning_rate", "positive", lambda: aggregation(server_learning_rate=math.nan)),
+        ("aggregation.min_snapshot_updates", r"training.minimum \(5\)", lambda: aggregation(min_snapshot_updates=6)),
+        ("aggregation.min_snapshot_updates", "must be 1", lambda: aggregation(min_snapshot_updates=0)),
+        ("aggregation.max_abs_value", "to 1048576", lambda: aggregation(max_abs_value=0.0)),
+        ("aggregation.max_abs_value", "to 1048576", lambda: aggregation(max_abs_value=5e-324)),
+        ("aggregation.max_abs_value", "to 1048576", lambda: aggregation(max_abs_value=2.0**20 + 1)),
+        ("aggregation.max_abs_value", "to 1048576", lambda: aggregation(max_abs_value=math.nan)),
+        ("target.metric", "plan's metrics", lambda: target(metric="")),
+        ("target.value", "finite", lambda: target(value=math.nan)),
+        ("evaluate_every", "at least 1 where there is a target", lambda: target(evaluate_every=0)),
+        (
+            "encoding",
+            "float16.float32 do not go together",
+            lambda: TaskSpec("n", "p", encoding=encoding_pb2.Encoding(stages=[*FLOAT16.stages, *FLOAT32.stages])),
+        ),
+        (
+            "encoding",
+            "upgrade Fieldfare",
+            lambda: TaskSpec("n", "p", encoding=encoding_pb2.Encoding(stages=[encoding_pb2.EncodingStage()])),
+        ),
+    ],
+)
+def test_every_refused_field_is_named(field, words, call):
+    refused(field, words, call)
+
+
+def test_the_bounds_themselves_are_accepted():
+    spec = TaskSpec(
+        "x" * 64,
+        "A.b_c-9",
+        rounds=10**6,
+        evaluate_every=10**6,
+        training=CohortSpec(100_000, 100_000, 10, 7 * DAY, timedelta.resolution),
+        evaluation=CohortSpec(1, 1, 1),
+        local=LocalTrainingSpec(1000, 10**6, 1e-9, 10**7, 10**7),
+        aggregation=AggregationSpec(
+            server_learning_rate=1e6, min_snapshot_updates=100_000, max_abs_value=2.0**20
+        ),
+    )
+    assert TaskSpec.from_proto(spec.to_proto()) == spec
+
+
+@pytest.mark.parametrize(
+    ("field", "change"),
+    [
+        ("aggregation.algorithm", lambda proto: setattr(proto.aggregation, "algorithm", 99)),
+        ("aggregation.weighting", lambda proto: setattr(proto.aggregation, "weighting", 99)),
+    ],
+)
+def test_a_code_from_a_newer_version_is_refused(field, change):
+    proto = TaskSpec("n", "p").to_proto()
+    change(proto)
+    refused(field, "code 99 is not known to this version; upgrade", lambda: TaskSpec.from_proto(proto))
+
+
+@pytest.mark.parametrize("cohort_name", ["training", "evaluation"])
+@pytest.mark.parametrize("key", ["selection_timeout", "report_timeout"])
+@pytest.mark.parametrize("seconds", [2**62, -(2**62)])
+def test_a_duration_that_is_none_names_its_field(cohort_name, key, seconds):
+    proto = TaskSpec("n", "p").to_proto()
+    getattr(getattr(proto, cohort_name), key).CopyFrom(Duration(seconds=seconds))
+    refused(f"{cohort_name}.{key}", "cannot be read", lambda: TaskSpec.from_proto(proto))
+
+
+@pytest.mark.parametrize(
+    ("metric", "lower"),
+    [
+        ("loss", True),
+        ("mean_squared_error", True),
+        ("MeanSquaredError", True),
+        ("mae", True),
+        ("sparse_categorical_crossentropy", True),
+        ("perplexity", True),
+        ("false_positives", True),
+        ("accuracy", False),
+        ("auc", False),
+        ("top_k_categorical_accuracy", False),
+        ("cosine_similarity", False),
+    ],
+)
+def test_which_way_a_target_looks_by_default(metric, lower):
+    proto = task_pb2.TaskSpec(name="n", population="p", target=task_pb2.TargetSpec(metric=metric, value=1))
+    assert TaskSpec.from_proto(proto).target == TargetSpec(metric, 1.0, lower)
+    proto.target.lower_is_better = not lower
+    assert TaskSpec.from_proto(proto).target.lower_is_better is not lower
+
+
+@pytest.mark.parametrize(("lower", "mean", "reached"), [(True, 0.5, True), (True, 0.51, False), (False, 0.5, True), (False, 0.49, False)])
+def test_a_target_is_reached_at_its_value(lower, mean, reached):
+    assert TargetSpec("m", 0.5, lower).reached(mean) is reached
+    assert not TargetSpec("m", 0.5, lower).reached(math.nan)
+
+
+def test_what_only_the_plan_can_tell():
+    names = ("loss", "accuracy")
+    target("accuracy").check_against_plan(names, has_gradients=False)
+    refused("target.metric", "reports loss, accuracy only", lambda: target("f1").check_against_plan(names, has_gradients=True))
+    dsgd = aggregation(algorithm=Algorithm.DSGD)
+    dsgd.check_against_plan(names, has_gradients=True)
+    refused("aggregation.algorithm", "--gradients", lambda: dsgd.check_against_plan(names, has_gradients=False))
+
+
+TOML = """
+name = "digits"
+population = "demo"
+rounds = 3
+evaluate_every = 2
+encoding = ["float16"]
+[training]
+goal_count = 4
+report_timeout = "90s"
+[local]
+learning_rate = 0.05
+[aggregation]
+algorithm = "dsgd"
+weighting = "UNIFORM"
+[target]
+metric = "accuracy"
+value = 1
+"""
+
+
+def test_a_specification_as_people_write_it():
+    spec = task_spec_from_mapping(tomllib.loads(TOML))
+    training = CohortSpec(4, 2, 1.3, 10 * MINUTE, 1.5 * MINUTE)
+    assert spec == TaskSpec(
+        "digits",
+        "demo",
+        rounds=3,
+        training=training,
+        evaluation=training,
+        evaluate_every=2,
+        local=LocalTrainingSpec(learning_rate=0.05),
+        aggregation=AggregationSpec(Algorithm.DSGD, Weighting.UNIFORM),
+        target=TargetSpec("accuracy", 1.0, lower_is_better=False),
+        encoding=FLOAT16,
+    )
+
+
+def test_an_empty_list_of_stages_is_float32():
+    assert task_spec_from_mapping({"name": "n", "population": "p", "encoding": []}).encoding == FLOAT32
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "words"),
+    [
+        ({"round": 3}, "round", "did you mean 'rounds'"),
+        ({"zzz": 3}, "zzz", "known keys: aggregation, encoding"),
+        ({"training": {"goalcount": 3}}, "training.goalcount", "did you mean 'goal_count'"),
+        ({"training": 3}, "training", "must be a table, got 3"),
+        ({"rounds": "many"}, "rounds", "cannot be 'many'"),
+        ({"rounds": True}, "rounds", "cannot be True"),
+        ({"rounds": -1}, "rounds", "cannot be -1"),
+        ({"rounds": 2**40}, "rounds", "out of range"),
+        ({"rounds": 1.5}, "rounds", "cannot be 1.5"),
+        ({"name": 5}, "name", "cannot be 5"),
+        ({"local": {"epochs": 0}}, "local.epochs", "1 to 1000"),
+        ({"training": {"report_timeout": 90}}, "training.report_timeout", "cannot be 90"),
+        ({"training": {"report_timeout": "90"}}, "training.report_timeout", "cannot be '90'"),
+        ({"training": {"report_timeout": "-9s"}}, "training.report_timeout", "positive duration"),
+        ({"aggregation": {"algorithm": "SGD"}}, "aggregation.algorithm", "one of FEDAVG, DSGD, got 'SGD'"),
+        ({"aggregation": {"algorithm": "UNSPECIFIED"}}, "aggregation.algorithm", "one of FEDAVG, DSGD"),
+        ({"aggregation": {"weighting": 1}}, "aggregation.weighting", "one of EXAMPLES, UNIFORM, got 1"),
+        ({"encoding": "float16"}, "encoding", r'list of stages, such as \["float16"\]'),
+        ({"encoding": [16]}, "encoding", "list of stages"),
+        ({"encoding": ["int3"]}, "encoding", "unknown stage 'int3'; known are float16, float32"),
+        ({"encoding": ["float16", "float16"]}, "encoding", "do not go together"),
+        ({"target": {"metric": "loss", "value": "low"}}, "target.value", "cannot be 'low'"),
+        ({"target": {"metric": "loss", "value": 1, "lower_is_better": 1}}, "target.lower_is_better", "cannot be 1"),
+    ],
+)
+def test_what_people_get_wrong(changes, field, words):
+    refused(field, words, lambda: task_spec_from_mapping({"name": "n", "population": "p", **changes}))
