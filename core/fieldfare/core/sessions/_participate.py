@@ -145,7 +145,7 @@ def _make_report(
             payload = encode_update(assignment.encoding, result.vector)
             decode_update(assignment.encoding, payload, result.vector.size, max_abs_value=assignment.max_abs_value)
     except UpdateError as error:
-        result = WorkResult(aggregator_pb2.OUTCOME_FAILED, detail=str(error))
+        result, payload = WorkResult(aggregator_pb2.OUTCOME_FAILED, detail=str(error)), b""
     header.outcome = result.outcome
     if result.outcome == aggregator_pb2.OUTCOME_DONE:
         header.example_count = result.example_count
