@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fieldfare.converters._atomic import check_writable, write_atomically
 from fieldfare.converters._blame import op_problems
-from fieldfare.converters._checks import model_problems
+from fieldfare.converters._checks import flat_layers, model_problems
 from fieldfare.converters._convert import MissingBuiltinsError, convert
 from fieldfare.converters._dropout import dropout_layers
 from fieldfare.converters._names import weight_tensors
@@ -161,20 +161,23 @@ def _try_out(model: Any, plan: bytes) -> None:
         ModelError: the runtime refuses the plan, other weights come out than went in, or a result is not finite.
     """
     expected = np.concatenate([variable.numpy().ravel() for variable in model.trainable_variables])
+    tables = [layer.input_dim for layer in flat_layers(model) if isinstance(layer, keras.layers.Embedding)]
+    top = min(tables, default=2) - 1
     for delegates in (False, True):
         try:
-            _run_once(PlanRuntime(plan, delegates=delegates), expected)
+            _run_once(PlanRuntime(plan, delegates=delegates), expected, top)
         except PlanError as error:
             kind = "with" if delegates else "without"
             raise ModelError(f"the plan was made but does not run {kind} delegates: {error}") from error
 
 
-def _run_once(runtime: PlanRuntime, expected: NDArray[np.float32]) -> None:
+def _run_once(runtime: PlanRuntime, expected: NDArray[np.float32], top: int) -> None:
     manifest = runtime.manifest
     if not np.array_equal(runtime.get_weights(), expected):
         raise PlanError("its weights are not the model's")
-    examples = {spec.name: np.zeros((1, *spec.shape), spec.dtype) for spec in manifest.example_specs}
-    inputs = {spec.name: examples[spec.name] for spec in manifest.input_specs}
+    # Ones rather than zeros: an example of zeros may be masked throughout, and its mean is not a number.
+    inputs = {spec.name: np.full((1, *spec.shape), min(1, top), spec.dtype) for spec in manifest.input_specs}
+    examples = inputs | {one.spec.name: np.zeros((1, *one.spec.shape), one.spec.dtype) for one in manifest.targets}
     numbers = [runtime.train_step(examples, learning_rate=manifest.learning_rate)]
     runtime.set_weights(expected)
     if not np.array_equal(runtime.get_weights(), expected):
@@ -185,4 +188,4 @@ def _run_once(runtime: PlanRuntime, expected: NDArray[np.float32]) -> None:
         vector, loss = runtime.gradients_step(examples)
         numbers.extend((loss, float(np.abs(vector).sum())))
     if not np.isfinite(numbers).all():
-        raise PlanError("a step on an example of zeros gives numbers that are not finite")
+        raise PlanError("a step on an example of ones gives numbers that are not finite")

@@ -140,6 +140,25 @@ def add_buffer(tree: Any, array: NDArray[Any]) -> int:
     return len(tree.buffers) - 1
 
 
+def prune_tensors(tree: Any, subgraph: Any) -> None:
+    """Drop the tensors of a subgraph that no operator, input or output uses."""
+    used = {*walk(subgraph.inputs), *walk(subgraph.outputs)}
+    for operator in subgraph.operators:
+        used |= {*walk(operator.inputs), *walk(operator.outputs), *walk(operator.intermediates)}
+    kept = sorted(used - {-1})
+    places = {old: new for new, old in enumerate(kept)} | {-1: -1}
+    subgraph.tensors = [subgraph.tensors[index] for index in kept]
+    for one in (subgraph, *subgraph.operators):
+        one.inputs = [places[index] for index in walk(one.inputs)]
+        one.outputs = [places[index] for index in walk(one.outputs)]
+    for operator in subgraph.operators:
+        operator.intermediates = [places[index] for index in walk(operator.intermediates)]
+    for one in tree.signatureDefs or []:
+        if tree.subgraphs[one.subgraphIndex] is subgraph:
+            for entry in (*one.inputs, *one.outputs):
+                entry.tensorIndex = places[int(entry.tensorIndex)]
+
+
 def prune_buffers(tree: Any) -> None:
     """Drop the buffers that nothing points to; buffer 0 stays, empty, as the format wants it."""
     users = [*(tensor for subgraph in tree.subgraphs for tensor in subgraph.tensors), *(tree.metadata or [])]

@@ -19,6 +19,7 @@ from fieldfare.converters._flatbuffer import (
     parse,
     prune_buffers,
     prune_op_codes,
+    prune_tensors,
     signature,
     tensor_map,
     variables_by_tensor,
@@ -126,21 +127,7 @@ def _folded(tree: Any, subgraph: Any, operator: Any) -> NDArray[Any] | None:
 
 def _keep_only(tree: Any, subgraph: Any) -> None:
     """Drop the other subgraphs, and the tensors, buffers and metadata that are no longer used."""
-    used = {*walk(subgraph.inputs), *walk(subgraph.outputs)}
-    for operator in subgraph.operators:
-        used |= {*walk(operator.inputs), *walk(operator.outputs), *walk(operator.intermediates)}
-    kept = sorted(used - {-1})
-    places = {old: new for new, old in enumerate(kept)} | {-1: -1}
-    subgraph.tensors = [subgraph.tensors[index] for index in kept]
-    for one in (subgraph, *subgraph.operators):
-        one.inputs = [places[index] for index in walk(one.inputs)]
-        one.outputs = [places[index] for index in walk(one.outputs)]
-    for operator in subgraph.operators:
-        operator.intermediates = [places[index] for index in walk(operator.intermediates)]
-    for one in tree.signatureDefs:
-        if tree.subgraphs[one.subgraphIndex] is subgraph:
-            for entry in (*one.inputs, *one.outputs):
-                entry.tensorIndex = places[int(entry.tensorIndex)]
+    prune_tensors(tree, subgraph)
     subgraph.name = b"main"
     tree.signatureDefs = [one for one in tree.signatureDefs if tree.subgraphs[one.subgraphIndex] is subgraph]
     tree.subgraphs = [subgraph]

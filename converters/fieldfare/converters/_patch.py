@@ -11,6 +11,7 @@ from fieldfare.converters._flatbuffer import (
     pack,
     parse,
     prune_buffers,
+    prune_tensors,
     weight_variables,
 )
 from fieldfare.core.errors import PlanError
@@ -43,6 +44,8 @@ def weights_into_plan(plan: bytes, vector: NDArray[np.float32]) -> bytes:
         tensor.buffer = add_buffer(tree, tensors[weight.spec.name].astype("<f4", copy=False))
         subgraph.tensors.append(tensor)
         operator.inputs[1] = len(subgraph.tensors) - 1
+    for subgraph in {id(one): one for one, _ in assignments.values()}.values():
+        prune_tensors(tree, subgraph)
     prune_buffers(tree)
     trained = attach_manifest(pack(tree), manifest)
     if not np.array_equal(PlanRuntime(trained, delegates=False).get_weights(), vector):

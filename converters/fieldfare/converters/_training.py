@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from fieldfare.core.errors import WeightsError
 from fieldfare.core.plans import PlanTensor
 from fieldfare.core.weights import TensorSpec
 
@@ -93,9 +94,12 @@ def resolve_training(
     if not (math.isfinite(rate) and rate > 0):
         problems.append(f"the learning rate is {rate}: it must be a positive number")
         return None
-    outputs = tuple(_tensor(one, f"output_{index}", name) for index, (name, one) in enumerate(_named_outputs(model)))
-    named = zip(input_names(model), model.inputs, strict=True)
-    inputs = tuple(_tensor(one, f"input_{index}", name) for index, (name, one) in enumerate(named))
+    try:
+        inputs, outputs = _described(model)
+    except WeightsError as error:
+        # Where the model's own checks found the tensor already, they said more about it.
+        problems.extend([] if problems else [str(error)])
+        return None
     return Training(
         inputs=inputs,
         targets=_targets(inputs, outputs, losses),
@@ -105,6 +109,18 @@ def resolve_training(
         optimizer=fresh,
         learning_rate=rate,
     )
+
+
+def _described(model: Any) -> tuple[tuple[PlanTensor, ...], tuple[PlanTensor, ...]]:
+    """The model's inputs and outputs."""
+    sides = (("input", input_names(model), model.inputs), ("output", output_names(model), model.outputs))
+    inputs, outputs = (
+        tuple(
+            _tensor(one, f"{side}_{index}", name) for index, (name, one) in enumerate(zip(names, tensors, strict=True))
+        )
+        for side, names, tensors in sides
+    )
+    return inputs, outputs
 
 
 def is_sparse(name: str) -> bool:
@@ -127,10 +143,6 @@ def input_names(model: Any) -> list[str]:
 def output_names(model: Any) -> list[str]:
     """Names of the outputs: those of a functional model, or that of a sequential model's last layer."""
     return list(getattr(model, "output_names", None) or [model.layers[-1].name])
-
-
-def _named_outputs(model: Any) -> list[tuple[str, Any]]:
-    return list(zip(output_names(model), model.outputs, strict=True))
 
 
 def _tensor(tensor: Any, key: str, name: str) -> PlanTensor:
@@ -174,10 +186,17 @@ def _losses(model: Any, given: Any, factors: Any, problems: list[str]) -> list[T
     before = len(problems)
     terms = []
     weights = _spread(factors, model, "loss weight", problems) if factors is not None else [1.0] * len(model.outputs)
+    if not all(one is None or isinstance(one, int | float) for one in weights):
+        problems.append(f"loss_weights must be numbers, got {factors!r}: name the arguments of model.compile")
+        weights = [1.0] * len(model.outputs)
     for index, one in enumerate(_spread(given, model, "loss", problems)):
         if one is None and len(problems) == before:
             problems.append(f"output {output_names(model)[index]!r} has no loss: {_LOSS_HELP}, or drop the output")
-        elif one is not None and (term := _loss(one, index, weights[index] or 1.0, problems)) is not None:
+        elif (
+            one is not None
+            and (term := _loss(one, index, 1.0 if weights[index] is None else float(weights[index]), problems))
+            is not None
+        ):
             terms.append(term)
     return terms
 
@@ -237,7 +256,7 @@ def _metric(given: Any, output: int, loss_name: str, shape: Sequence[Any], probl
     if isinstance(found, keras.metrics.MeanMetricWrapper):
         own = _OWN_METRICS.get(type(found).__name__)
         function, arguments = own or found._fn, {} if own else found._fn_kwargs
-        name = label if label is not None and label in _ACCURACY else str(found.name)
+        name = label or str(found.name)
         return Term(name, lambda true, pred: function(true, pred, **arguments), output)
     if isinstance(found, keras.metrics.Metric):
         problems.append(f"metric {found.name!r} is no mean over examples: {_METRIC_HELP}")

@@ -40,7 +40,7 @@ def load_weights_into_keras(model: Any, manifest: Manifest, vector: NDArray[np.f
 
 
 def _kind(path: str) -> str:
-    """Last part of a path, without a count ("kernel" of "dense_3/kernel"): Keras counts layers anew in every process, so their names prove nothing."""
+    """Last part of a path, uncounted ("kernel"): Keras counts layers anew in every process, so names prove nothing."""
     return re.sub(r"_\d+$", "", path.rpartition("/")[2])
 
 
@@ -108,7 +108,7 @@ def load_npz(path: str | Path, specs: Sequence[TensorSpec]) -> NDArray[np.float3
 
 
 def _contiguous(specs: Sequence[TensorSpec], vector: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-    return {name: np.ascontiguousarray(tensor) for name, tensor in split_vector(specs, vector).items()}
+    return {name: np.array(tensor, np.float32, order="C") for name, tensor in split_vector(specs, vector).items()}
 
 
 def _joined(path: str | Path, specs: Sequence[TensorSpec], tensors: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:

@@ -1,0 +1,217 @@
+"""Plans on the real LiteRT runtime: they train as Keras does."""
+
+import keras
+import numpy as np
+import pytest
+
+from fieldfare.converters import check_parity
+from fieldfare.converters._parity import random_batches
+from fieldfare.core.errors import ModelError, PlanError, WeightsError
+from fieldfare.core.plans import PlanRuntime, check_examples, read_manifest, runtime_version
+
+TRAINED = ["digits", "frozen", "layers", "linear", "mlp", "several", "words"]
+
+
+def _batches(case, steps=4, seed=3):
+    return random_batches(case.model, case.manifest, steps=steps, seed=seed)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_five_steps_are_keras_steps(exported, name):
+    case = exported(name)
+    report = check_parity(case.model, case.path, steps=5, **case.words)
+    assert report.steps == 5
+    assert set(report.weights) == {spec.name for spec in case.manifest.weight_specs}
+    assert report.ok, report
+
+
+def test_parity_holds_without_delegates(exported):
+    case = exported("digits")
+    report = check_parity(case.model, case.plan, delegates=False)
+    assert report.ok, report
+
+
+def test_parity_notices_another_loss_optimizer_and_weights(exported):
+    case = exported("linear")
+    assert not check_parity(case.model, case.path, loss="mae").ok
+    assert not check_parity(case.model, case.path, loss="mse", optimizer="adam").ok
+    other = keras.models.clone_model(case.model)
+    other.set_weights([one + 1 for one in case.model.get_weights()])
+    with pytest.raises(WeightsError, match="not those of the plan"):
+        check_parity(other, case.path, loss="mse")
+
+
+def test_parity_leaves_the_model_as_it_was(exported):
+    case = exported("mlp")
+    before = case.model.get_weights()
+    check_parity(case.model, case.path, steps=2, **case.words)
+    for one, other in zip(before, case.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_manifest_says_what_the_plan_is(exported):
+    case = exported("digits")
+    manifest = read_manifest(case.plan)
+    assert manifest == case.manifest
+    assert (manifest.name, manifest.batch_size, manifest.optimizer, manifest.has_gradients) == (
+        "digits",
+        16,
+        "adam",
+        True,
+    )
+    assert manifest.learning_rate == pytest.approx(0.002)
+    assert manifest.loss == "sparse_categorical_crossentropy"
+    assert manifest.metric_names == ("loss", "accuracy")
+    assert [(one.name, one.dtype, one.shape) for one in manifest.example_specs] == [
+        ("image", "float32", (8, 8, 1)),
+        ("label", "int32", ()),
+    ]
+    assert [(spec.name, spec.shape) for spec in manifest.weight_specs] == [
+        (one.path, tuple(one.shape)) for one in case.model.trainable_variables
+    ]
+    assert manifest.tried_on == (runtime_version(),)
+    assert [one.split()[0] for one in manifest.made_with] == ["fieldfare", "tensorflow", "keras"]
+
+
+def test_names_of_several_inputs_and_outputs(exported):
+    manifest = exported("several").manifest
+    assert {spec.name for spec in manifest.input_specs} == {"first", "second"}
+    assert [one.spec.name for one in manifest.outputs] == ["amount", "kind"]
+    assert {spec.name for spec in manifest.example_specs} >= {"first", "second"}
+    assert [(one.spec.dtype, one.spec.shape) for one in manifest.targets] == [("float32", (2,)), ("int32", ())]
+    assert (
+        set(manifest.metric_names)
+        == {"loss", "kind_accuracy", "amount_mae"}
+        | set(manifest.metric_names) & {"amount_mean_absolute_error"} - {"amount_mae"}
+        or "kind_accuracy" in manifest.metric_names
+    )
+
+
+def test_frozen_weights_do_not_travel(exported):
+    case = exported("frozen")
+    names = [spec.name for spec in case.manifest.weight_specs]
+    assert len(names) == len(case.model.trainable_variables)
+    assert not [name for name in names if "normal" in name or name.endswith("base/kernel")]
+    assert any("lora" in name for name in names)
+
+
+@pytest.mark.parametrize("name", ["digits", "linear", "mlp", "several", "words"])
+def test_evaluation_sums_are_keras_means(exported, name):
+    case = exported(name)
+    runtime = PlanRuntime(case.plan)
+    batch = _batches(case)[-1]
+    rows = check_examples(case.manifest.example_specs, batch)
+    sums = runtime.evaluate_step(batch)
+    reference = case.model
+    if not case.compiled:
+        reference = keras.models.clone_model(case.model)
+        reference.set_weights(case.model.get_weights())
+        reference.compile(loss=case.settings["loss"], metrics=case.settings["metrics"])
+    inputs = {spec.name: batch[spec.name] for spec in case.manifest.input_specs}
+    targets = [batch[one.spec.name] for one in case.manifest.targets]
+    single_input = inputs if name == "several" else next(iter(inputs.values()))
+    expected = reference.evaluate(
+        single_input, targets[0] if len(targets) == 1 else targets, batch_size=64, verbose=0, return_dict=True
+    )
+    assert all(one.weight == rows for one in sums.values())
+    for metric, value in sums.items():
+        assert value.mean == pytest.approx(expected[metric], rel=1e-5), metric
+
+
+@pytest.mark.parametrize("name", ["digits", "several"])
+def test_gradients_are_those_of_the_step(exported, name):
+    case = exported(name)
+    runtime = PlanRuntime(case.plan)
+    batch = _batches(case)[-1]
+    before = runtime.get_weights()
+    gradient, loss = runtime.gradients_step(batch)
+    np.testing.assert_array_equal(runtime.get_weights(), before)
+    again, _ = runtime.gradients_step(batch)
+    np.testing.assert_array_equal(gradient, again)
+    assert loss == pytest.approx(runtime.evaluate_step(batch)["loss"].mean, rel=1e-5)
+    assert np.abs(gradient).max() > 0
+    # Downhill: a small step along the gradient lowers the loss by about its squared length.
+    small = np.float32(1e-3 / np.square(gradient).sum())
+    runtime.set_weights(before - small * gradient)
+    assert runtime.evaluate_step(batch)["loss"].mean == pytest.approx(loss - 1e-3, abs=2e-4)
+
+
+def test_a_short_batch_does_not_depend_on_its_padding(exported):
+    case = exported("linear")
+    full = _batches(case)[0]
+    runtime = PlanRuntime(case.plan)
+    start = runtime.get_weights()
+    halves = []
+    for rows in (slice(0, 2), slice(2, 6), slice(0, 6)):
+        runtime.set_weights(start)
+        runtime.train_step({name: array[rows] for name, array in full.items()}, learning_rate=0.5)
+        halves.append(runtime.get_weights() - start)
+    np.testing.assert_allclose(halves[2], (2 * halves[0] + 4 * halves[1]) / 6, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["mlp", "digits"])
+def test_optimizer_state_lasts_and_set_weights_resets_it(exported, name):
+    case = exported(name)
+    batch = _batches(case)[0]
+    runtime = PlanRuntime(case.plan)
+    start = runtime.get_weights()
+
+    def steps(count):
+        moved = []
+        for _ in range(count):
+            before = runtime.get_weights()
+            runtime.train_step(batch, learning_rate=0.01)
+            moved.append(runtime.get_weights() - before)
+        return moved
+
+    first = steps(3)
+    runtime.set_weights(start)
+    second = steps(3)
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one, other)
+    # The same weights and batch again, without a reset in between: the state makes the step another one.
+    fresh = PlanRuntime(case.plan)
+    fresh.train_step(batch, learning_rate=1e-12)
+    fresh.train_step(batch, learning_rate=0.01)
+    assert np.abs(fresh.get_weights() - start - first[0]).max() > 1e-5
+
+
+def test_the_learning_rate_comes_with_the_call(exported):
+    case = exported("linear")
+    batch = _batches(case)[0]
+    runtime = PlanRuntime(case.plan)
+    start = runtime.get_weights()
+    moved = []
+    for rate in (0.1, 0.2):
+        runtime.set_weights(start)
+        runtime.train_step(batch, learning_rate=rate)
+        moved.append(runtime.get_weights() - start)
+    np.testing.assert_allclose(moved[1], 2 * moved[0], rtol=1e-4, atol=1e-7)
+
+
+def test_dropout_masks_are_fresh_fair_and_repeatable(exported):
+    case = exported("dropout")
+    runtime = PlanRuntime(case.plan)
+    batch = {"input": np.ones((50, 20), np.float32), "label": np.zeros((50, 1), np.float32)}
+    weights = np.ones(20, np.float32)
+    runtime.set_weights(weights)
+    # All weights are one, so loss = mean((2 * kept)^2), kept ~ Binomial(20, 1/2): 4 * (100 + 5) = 420.
+    losses = [runtime.train_step(batch, learning_rate=1e-12) for _ in range(40)]
+    assert len(set(losses)) == 40
+    assert np.mean(losses) == pytest.approx(420, rel=0.04)
+    runtime.set_weights(weights)
+    assert [runtime.train_step(batch, learning_rate=1e-12) for _ in range(40)] == losses
+    other = {**batch, "input": batch["input"] * np.float32(1.001)}
+    runtime.set_weights(weights)
+    assert runtime.train_step(other, learning_rate=1e-12) != pytest.approx(losses[0] * 1.001**2, rel=1e-5)
+    assert runtime.evaluate_step(batch)["loss"].mean == pytest.approx(400, rel=1e-5)
+    assert "drop" in case.manifest.notes[0]
+    with pytest.raises(ModelError, match="masks"):
+        check_parity(case.model, case.path, loss="mse")
+
+
+def test_a_damaged_plan_is_refused(exported):
+    plan = bytearray(exported("linear").plan)
+    plan[len(plan) // 2] ^= 1
+    with pytest.raises(PlanError, match="damaged"):
+        PlanRuntime(bytes(plan))
