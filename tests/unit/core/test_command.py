@@ -82,9 +82,7 @@ def test_a_missing_extra_is_named_with_what_to_type(call):
     )
 
 
-@pytest.mark.parametrize(
-    ("name", "extras"), [("keras", ""), ("fieldfare.converters", " [converters]"), (None, "")]
-)
+@pytest.mark.parametrize(("name", "extras"), [("keras", ""), ("fieldfare.converters", " [converters]"), (None, "")])
 def test_a_missing_module_that_no_extra_brings_is_a_defect_and_not_hidden(call, name, extras):
     with pytest.raises(ModuleNotFoundError):
         call(["job"], raising(ModuleNotFoundError("x", name=name)), extras=extras)

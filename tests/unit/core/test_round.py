@@ -9,7 +9,11 @@ from fieldfare.core.tasks import CohortSpec
 START = datetime(2026, 1, 1, tzinfo=UTC)
 WAIT, COMMIT = Decision(Verdict.WAIT), Decision(Verdict.COMMIT)
 SPEC = CohortSpec(
-    goal_count=3, minimum=2, over_selection=1.3, selection_timeout=timedelta(seconds=100), report_timeout=timedelta(seconds=60)
+    goal_count=3,
+    minimum=2,
+    over_selection=1.3,
+    selection_timeout=timedelta(seconds=100),
+    report_timeout=timedelta(seconds=60),
 )
 
 
@@ -106,9 +110,7 @@ def test_nobody_is_asked_after_selection_even_before_it_was_decided():
 def test_too_few_devices_abandon_the_round_and_say_so():
     one = a_round(1)
     one.add_report(device(1))
-    assert one.decide(at(100)) == Decision(
-        Verdict.ABANDON, "only 1 of at least 2 devices reported or were at work"
-    )
+    assert one.decide(at(100)) == Decision(Verdict.ABANDON, "only 1 of at least 2 devices reported or were at work")
 
 
 def test_a_round_without_any_device_is_abandoned_at_the_end_of_selection():
@@ -197,6 +199,24 @@ def test_pending_reports_alone_do_not_keep_a_round_alive():
     assert one.decide(at(100)).verdict is Verdict.ABANDON
     one.acknowledge([device(1)])
     assert one.decide(at(100)) == WAIT
+
+
+def test_after_a_pause_selection_has_its_whole_time_again():
+    one = a_round()
+    one.restart_selection(at(500))
+    assert one.decide(at(599)) == WAIT
+    assert one.next_deadline() == at(600)
+    assert one.assign(device(1), at(599)) == at(659)
+    assert one.decide(at(600)).verdict is Verdict.ABANDON
+
+
+def test_a_pause_reopens_no_round_that_is_full_or_over():
+    one = a_round(1, 2, 3, 4)
+    one.restart_selection(at(10))
+    assert one.state is RoundState.COLLECTING
+    one.finish(committed=True)
+    one.restart_selection(at(20))
+    assert one.state is RoundState.COMMITTED
 
 
 def test_adopting_an_assignment_that_only_the_ticket_knows():

@@ -251,7 +251,11 @@ def test_withdrawn(outcome):
     report = drive.expect(Send, receipt("ACCEPTED", 8)).report
     assert report.header == pb.ReportHeader(ticket=b"ticket", device_id=b"d" * 16, outcome=outcome)
     assert report.payload == b""
-    assert (drive.action.ended, drive.action.come_back_after, drive.action.detail) == (Ended.WITHDRAWN, 8 * S, "battery")
+    assert (drive.action.ended, drive.action.come_back_after, drive.action.detail) == (
+        Ended.WITHDRAWN,
+        8 * S,
+        "battery",
+    )
 
 
 def test_withdrawn_from_an_aggregator_that_is_away():
@@ -308,7 +312,15 @@ def test_unreachable_with_a_report_keeps_it():
 
 @pytest.mark.parametrize(
     ("failures", "uniform", "expected"),
-    [(1, 0.0, 0.5), (1, 0.5, 0.75), (2, 0.0, 1.0), (4, 0.5, 6.0), (9, 0.0, 128.0), (10, 0.0, 150.0), (10**6, 0.5, 225.0)],
+    [
+        (1, 0.0, 0.5),
+        (1, 0.5, 0.75),
+        (2, 0.0, 1.0),
+        (4, 0.5, 6.0),
+        (9, 0.0, 128.0),
+        (10, 0.0, 150.0),
+        (10**6, 0.5, 225.0),
+    ],
 )
 def test_back_off_doubles_up_to_its_longest(failures, uniform, expected):
     assert RetrySettings().back_off(failures, uniform) == expected * S

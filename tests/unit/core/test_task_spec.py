@@ -144,6 +144,25 @@ def test_every_refused_field_is_named(field, words, call):
     refused(field, words, call)
 
 
+def test_every_field_travels():
+    spec = TaskSpec(
+        "n",
+        "p",
+        rounds=9,
+        training=CohortSpec(8, 7, 1.5, MINUTE, 2 * MINUTE),
+        evaluation=CohortSpec(6, 3, 2.5, 3 * MINUTE, 4 * MINUTE),
+        evaluate_every=3,
+        local=LocalTrainingSpec(2, 50, 0.5, 3, 99),
+        aggregation=AggregationSpec(Algorithm.DSGD, Weighting.UNIFORM, 0.25, 4, 8.0),
+        target=TargetSpec("loss", 0.5, lower_is_better=False),
+        encoding=FLOAT16,
+    )
+    proto = spec.to_proto()
+    assert proto.target == task_pb2.TargetSpec(metric="loss", value=0.5, lower_is_better=False)
+    assert (proto.training.report_timeout.seconds, proto.aggregation.max_abs_value) == (120, 8.0)
+    assert TaskSpec.from_proto(task_pb2.TaskSpec.FromString(proto.SerializeToString())) == spec
+
+
 def test_the_bounds_themselves_are_accepted():
     spec = TaskSpec(
         "x" * 64,
@@ -153,9 +172,7 @@ def test_the_bounds_themselves_are_accepted():
         training=CohortSpec(100_000, 100_000, 10, 7 * DAY, timedelta.resolution),
         evaluation=CohortSpec(1, 1, 1),
         local=LocalTrainingSpec(1000, 10**6, 1e-9, 10**7, 10**7),
-        aggregation=AggregationSpec(
-            server_learning_rate=1e6, min_snapshot_updates=100_000, max_abs_value=2.0**20
-        ),
+        aggregation=AggregationSpec(server_learning_rate=1e6, min_snapshot_updates=100_000, max_abs_value=2.0**20),
     )
     assert TaskSpec.from_proto(spec.to_proto()) == spec
 
@@ -205,7 +222,9 @@ def test_which_way_a_target_looks_by_default(metric, lower):
     assert TaskSpec.from_proto(proto).target.lower_is_better is not lower
 
 
-@pytest.mark.parametrize(("lower", "mean", "reached"), [(True, 0.5, True), (True, 0.51, False), (False, 0.5, True), (False, 0.49, False)])
+@pytest.mark.parametrize(
+    ("lower", "mean", "reached"), [(True, 0.5, True), (True, 0.51, False), (False, 0.5, True), (False, 0.49, False)]
+)
 def test_a_target_is_reached_at_its_value(lower, mean, reached):
     assert TargetSpec("m", 0.5, lower).reached(mean) is reached
     assert not TargetSpec("m", 0.5, lower).reached(math.nan)
@@ -214,7 +233,11 @@ def test_a_target_is_reached_at_its_value(lower, mean, reached):
 def test_what_only_the_plan_can_tell():
     names = ("loss", "accuracy")
     target("accuracy").check_against_plan(names, has_gradients=False)
-    refused("target.metric", "reports loss, accuracy only", lambda: target("f1").check_against_plan(names, has_gradients=True))
+    refused(
+        "target.metric",
+        "reports loss, accuracy only",
+        lambda: target("f1").check_against_plan(names, has_gradients=True),
+    )
     dsgd = aggregation(algorithm=Algorithm.DSGD)
     dsgd.check_against_plan(names, has_gradients=True)
     refused("aggregation.algorithm", "--gradients", lambda: dsgd.check_against_plan(names, has_gradients=False))

@@ -26,7 +26,16 @@ SPECS = (KERNEL, BIAS)
 
 @pytest.mark.parametrize(
     ("dtype", "nbytes"),
-    [("float32", 24), ("float16", 12), ("int8", 6), ("uint8", 6), ("int16", 12), ("int32", 24), ("int64", 48), ("bool", 6)],
+    [
+        ("float32", 24),
+        ("float16", 12),
+        ("int8", 6),
+        ("uint8", 6),
+        ("int16", 12),
+        ("int32", 24),
+        ("int64", 48),
+        ("bool", 6),
+    ],
 )
 def test_size_in_elements_and_bytes(dtype, nbytes):
     spec = TensorSpec("x", dtype, (2, 3))
