@@ -1,0 +1,255 @@
+"""What the services call: one method for each call of the protocol, without the wire."""
+
+import logging
+import secrets
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from fieldfare.aggregator.engine import _check_in
+from fieldfare.aggregator.engine._devices import DevicesSeen
+from fieldfare.aggregator.engine._events import Event, EventKind, Observer
+from fieldfare.aggregator.engine._keeper import Keeper
+from fieldfare.aggregator.engine._reports import Reports
+from fieldfare.aggregator.engine._status import task_status
+from fieldfare.aggregator.engine._submission import Incoming
+from fieldfare.aggregator.engine._tasks import Tasks
+from fieldfare.aggregator.settings import ServerSettings
+from fieldfare.aggregator.storage import BlobStore, CheckpointRecord, Database, TaskRecord, artifact_key
+from fieldfare.core.errors import FieldfareError, NotFoundError, StateError
+from fieldfare.core.rounds import Ticket, come_back_after, open_ticket
+from fieldfare.core.tasks import TaskAction, TaskState
+from fieldfare.protos.v1 import aggregator_pb2, task_pb2
+
+_log = logging.getLogger("fieldfare.aggregator")
+
+
+def _ignore(_: Event) -> None:
+    """Nobody listens."""
+
+
+class Engine:
+    """The aggregator without its sockets.
+
+    Args:
+        database: rows.
+        blobs: plans, checkpoints, snapshots.
+        settings: bounds and time limits.
+        clock: the present, timezone-aware.
+        uniform: random numbers in [0, 1), for jitter.
+        observer: is told what happened.
+
+    Attributes:
+        reports: what devices report.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        blobs: BlobStore,
+        settings: ServerSettings,
+        *,
+        clock: Callable[[], datetime],
+        uniform: Callable[[], float],
+        observer: Observer = _ignore,
+    ) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._settings = settings
+        self._clock = clock
+        self._uniform = uniform
+        self._observer = observer
+        self._key = database.ticket_key()
+        self._devices = DevicesSeen()
+        self._checking_in = threading.Lock()
+        self._keeper = Keeper(
+            database, blobs, clock=clock, keep_checkpoints=settings.keep_checkpoints, observer=observer
+        )
+        self._tasks = Tasks(database, blobs, self._keeper, clock)
+        self.reports = Reports(self._tasks, database, self._key, clock)
+
+    def start(self) -> None:
+        """Take up the tasks that had not ended, and remove blobs that a crash left behind.
+
+        Raises:
+            StorageError: storage cannot be used.
+        """
+        self._tasks.load()
+        kept = self._database.blob_keys()
+        for key in list(self._blobs.keys()):
+            if key not in kept:
+                _log.info("removing the unused blob %s", key)
+                self._blobs.delete(key)
+
+    # Tasks.
+
+    def active_tasks(self) -> list[str]:
+        """Ids of tasks that are running or paused."""
+        return self._tasks.ids()
+
+    def submit(self, incoming: Incoming) -> task_pb2.TaskStatus:
+        """Check and keep a task that has been received as a whole; it runs at once.
+
+        Raises:
+            FieldfareError: what is wrong with it; nothing is kept then.
+        """
+        plan, checkpoint, _ = incoming.check()
+        now = self._clock()
+        task_id = secrets.token_hex(16)
+        spec = incoming.spec
+        record = TaskRecord(
+            task_id=task_id,
+            name=spec.name,
+            population=spec.population,
+            spec=spec.to_proto().SerializeToString(deterministic=True),
+            state=TaskState.RUNNING,
+            plan=incoming.plan,
+            created_at=now,
+        )
+        first = CheckpointRecord(task_id, 0, incoming.checkpoint, now)
+        with self._keeper.artifacts:
+            try:
+                for artifact, content in ((incoming.plan, plan), (incoming.checkpoint, checkpoint)):
+                    self._blobs.put(artifact_key(artifact.sha256), [content])
+                self._database.add_task(record, first)
+            except FieldfareError:
+                for artifact in (incoming.plan, incoming.checkpoint):
+                    self._keeper.forget_artifact(artifact.sha256)
+                raise
+        self._tasks.load_one(record)
+        _log.info("task=%s submitted name=%s population=%s", task_id, spec.name, spec.population)
+        self._observer(Event(EventKind.SUBMITTED, task_id, spec.name))
+        return task_status(record, first)
+
+    def list_tasks(self, population: str) -> list[task_pb2.TaskStatus]:
+        """All tasks of a population, oldest first; of all populations where it is empty."""
+        return [self._status(record) for record in self._database.tasks(population=population)]
+
+    def get_task(self, task: str, rounds_after: int | None = None) -> task_pb2.TaskStatus:
+        """One task by id, or by its name where that is unique.
+
+        Args:
+            task: id or name.
+            rounds_after: also the rounds with a number above this.
+
+        Raises:
+            NotFoundError: there is none.
+            StateError: several have this name.
+        """
+        return self._status(self._named(task), rounds_after)
+
+    def control(self, task: str, action: TaskAction) -> task_pb2.TaskStatus:
+        """Pause, resume or cancel a task.
+
+        Raises:
+            NotFoundError: there is none.
+            StateError: several have this name, or the task's state does not allow it.
+        """
+        record = self._named(task)
+        run = self._tasks.find(record.task_id)
+        if run is None:
+            if (record.state, action) == (TaskState.CANCELLED, TaskAction.CANCEL):
+                return self._status(record)
+            raise StateError(
+                f"the task is {record.state.name.lower()} ({record.reason}): it cannot be changed any more"
+            )
+        self._keeper.control(run, action)
+        if run.state.ended:
+            self._tasks.drop(run.task_id)
+        return self._status(self._named(record.task_id))
+
+    def work(self, task_id: str) -> None:
+        """Do everything that is due for a task: flush, commit, abandon, begin.
+
+        Raises:
+            StorageError: a write failed; the same call may succeed later.
+        """
+        self._tasks.work(task_id)
+
+    def next_deadline(self, task_id: str) -> datetime | None:
+        """When `work` may find something due without any call from outside."""
+        run = self._tasks.find(task_id)
+        return None if run is None else run.next_deadline()
+
+    # Artifacts.
+
+    def artifact_size(self, sha256: bytes, sealed: bytes | None) -> tuple[int, Ticket | None]:
+        """Size in bytes of an artifact, and the ticket under which a device may have it.
+
+        Args:
+            sha256: which one.
+            sealed: the device's ticket; None for administration, which may have any.
+
+        Raises:
+            ProtocolError: a ticket that is not ours.
+            NotFoundError: there is no such artifact, or not in the ticket's task.
+        """
+        ticket = None if sealed is None else open_ticket(self._key, sealed)
+        task_id = "" if ticket is None else ticket.task_id.hex()
+        if (run := self._tasks.find(task_id)) is not None:
+            for artifact in (run.record.plan, run.checkpoint.artifact):
+                if artifact.sha256 == sha256:
+                    return artifact.size_bytes, ticket
+        size = self._database.refers_to(sha256, task_id)
+        if size is None:
+            raise NotFoundError(f"there is no artifact {sha256.hex()}" + (" in the ticket's task" if ticket else ""))
+        return size, ticket
+
+    def read_artifact(self, sha256: bytes, offset: int, length: int) -> bytes:
+        """Up to `length` bytes of an artifact.
+
+        Raises:
+            StorageError: they cannot be read.
+        """
+        return self._blobs.read(artifact_key(sha256), offset, length)
+
+    def count_download(self, ticket: Ticket | None, nbytes: int) -> None:
+        """So many bytes went out under this ticket."""
+        run = None if ticket is None else self._tasks.find(ticket.task_id.hex())
+        if run is not None and ticket is not None:
+            run.count_download(ticket.round_number, nbytes)
+
+    # Devices.
+
+    def check_in(self, request: aggregator_pb2.CheckInRequest) -> aggregator_pb2.CheckInResponse:
+        """Hand out work, or say when to come back.
+
+        Raises:
+            ProtocolError: a device id or population that cannot be.
+        """
+        _check_in.check_request(request)
+        now = self._clock()
+        with self._checking_in:
+            self._devices.see(request.device_id, now)
+            choice = _check_in.choose(self._tasks, request, now)
+        if isinstance(choice, str):
+            return aggregator_pb2.CheckInResponse(
+                come_back=aggregator_pb2.ComeBack(after=self.come_back_after(), reason=choice)
+            )
+        return aggregator_pb2.CheckInResponse(
+            assignment=_check_in.make_assignment(self._key, choice, request.device_id, now)
+        )
+
+    def come_back_after(self) -> timedelta:
+        """When a device should call next."""
+        with self._checking_in:
+            devices = self._devices.count(self._clock())
+        return come_back_after(self._settings.pace, devices=devices, uniform=self._uniform())
+
+    def _named(self, task: str) -> TaskRecord:
+        if (record := self._database.task(task)) is not None:
+            return record
+        named = self._database.tasks(name=task) if task else []
+        if not named:
+            raise NotFoundError(f"there is no task {task!r}: `fieldfare task list` shows all")
+        if len(named) > 1:
+            raise StateError(f"{len(named)} tasks have the name {task!r}: give the id of one of them")
+        return named[0]
+
+    def _status(self, record: TaskRecord, rounds_after: int | None = None) -> task_pb2.TaskStatus:
+        rounds = [] if rounds_after is None else self._database.rounds(record.task_id, after=rounds_after)
+        run = self._tasks.find(record.task_id)
+        current = None if run is None else run.open
+        if run is not None and current is not None and rounds and rounds[-1].number == current.number:
+            rounds[-1] = run.row(current)
+        return task_status(record, self._database.newest_checkpoint(record.task_id), rounds)

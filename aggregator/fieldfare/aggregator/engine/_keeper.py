@@ -1,0 +1,249 @@
+"""Takes a task onwards on disk: flush, commit, abandon, next round. The one place where acknowledgements come from.
+
+The order is always: blob (synced), one transaction that refers to it, memory, and only then receipts. A failure
+before the transaction's end leaves everything as it was, with the reports pending.
+"""
+
+import contextlib
+import hashlib
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from fieldfare.aggregator.engine._accumulator import Frozen
+from fieldfare.aggregator.engine._checkpoints import read_checkpoint, write_checkpoint
+from fieldfare.aggregator.engine._events import Event, EventKind, Observer
+from fieldfare.aggregator.engine._open_round import OpenRound, fresh_round, with_result
+from fieldfare.aggregator.engine._task_run import TaskRun
+from fieldfare.aggregator.storage import (
+    BlobStore,
+    CheckpointRecord,
+    Database,
+    RoundRecord,
+    SnapshotRecord,
+    artifact_key,
+)
+from fieldfare.core.aggregation import MetricTotals
+from fieldfare.core.errors import FieldfareError, StorageError
+from fieldfare.core.metrics import means
+from fieldfare.core.rounds import RoundState, Verdict
+from fieldfare.core.server_optimizers import server_optimizer
+from fieldfare.core.tasks import Finished, NextRound, TaskAction, TaskState, apply_action, next_step
+
+_log = logging.getLogger("fieldfare.aggregator")
+
+
+class Keeper:
+    """Writes what tasks do.
+
+    Args:
+        database: rows.
+        blobs: snapshots and checkpoints.
+        clock: the present, timezone-aware.
+        keep_checkpoints: newest versions kept beside version 0; 0 keeps all.
+        observer: is told what happened, after it is on disk.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        blobs: BlobStore,
+        *,
+        clock: Callable[[], datetime],
+        keep_checkpoints: int,
+        observer: Observer,
+    ) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._clock = clock
+        self._keep = keep_checkpoints
+        self._observer = observer
+        # An artifact is written, then referred to. Who removes unreferenced ones must not come in between.
+        self.artifacts = threading.Lock()
+
+    def work(self, run: TaskRun) -> None:
+        """Do everything that is due.
+
+        Raises:
+            StorageError: a write failed; nothing was acknowledged by it, and the same call may succeed later.
+            StateError: the open round was closed by someone else: memory is not what is on disk.
+            FieldfareError: the task cannot go on.
+        """
+        with run.persisting:
+            while self._advance(run):
+                pass
+
+    def control(self, run: TaskRun, action: TaskAction) -> None:
+        """Take an operator's action.
+
+        Raises:
+            StateError: the task's state does not allow it.
+            StorageError: it could not be written.
+        """
+        with run.persisting:
+            state = apply_action(run.state, action)
+            if state is not run.state:
+                self._change(run, state, "by hand" if state.ended else "")
+
+    def fail(self, run: TaskRun, reason: str) -> None:
+        """End the task as failed.
+
+        Raises:
+            StorageError: it could not be written.
+        """
+        with run.persisting:
+            self._change(run, TaskState.FAILED, reason)
+
+    def _advance(self, run: TaskRun) -> bool:
+        """One step; whether there may be another."""
+        if run.state.ended:
+            return False
+        current = run.open
+        if current is None:
+            return run.state is TaskState.RUNNING and self._begin_next(run)
+        decision = run.decide(self._clock())
+        if decision.verdict is Verdict.COMMIT:
+            self._commit(run, current)
+        elif decision.verdict is Verdict.ABANDON:
+            self._abandon(run, current, decision.reason)
+        else:
+            return self._flush(run, current)
+        return True
+
+    def _begin_next(self, run: TaskRun) -> bool:
+        step = next_step(run.spec, run.progress)
+        if isinstance(step, Finished):
+            self._change(run, TaskState.COMPLETED, step.reason)
+            return False
+        now = self._clock()
+        record = RoundRecord(run.task_id, run.next_number, step, run.checkpoint.version, now)
+        self._database.begin_round(record)
+        run.begin(fresh_round(record, run.checkpoint.artifact, run.rules(step), now))
+        _log.info("task=%s round=%d %s begins", run.task_id, record.number, step.name.lower())
+        return True
+
+    def _flush(self, run: TaskRun, current: OpenRound) -> bool:
+        """Write a snapshot when enough reports are pending; whether one was written."""
+        if run.pending(current) < current.threshold:
+            return False
+        frozen = current.accumulator.freeze()
+        before = current.blob_key
+        key = self._put_snapshot(current, frozen)
+        record = with_result(run.row(current), frozen)
+        count = len(frozen.devices)
+        snapshot = SnapshotRecord(run.task_id, current.number, key, count, frozen.weight, frozen.metrics)
+        new = frozen.devices - current.on_disk
+        try:
+            self._database.save_snapshot(record, snapshot, new)
+        except FieldfareError:
+            self._forget_snapshot(current, key)
+            raise
+        current.on_disk, current.blob_key = frozen.devices, key
+        run.acknowledge(current, frozen.devices, record)
+        _log.info("task=%s round=%d snapshot devices=%d new=%d", run.task_id, current.number, count, len(new))
+        if before and before != key:
+            self._delete(before)
+        return True
+
+    def _put_snapshot(self, current: OpenRound, frozen: Frozen) -> str:
+        if not frozen.result:
+            return ""
+        name = f"{len(frozen.devices)}-{hashlib.sha256(frozen.result).hexdigest()[:16]}"
+        key = f"snapshots/{current.record.task_id}/{current.number}/{name}"
+        self._blobs.put(key, [frozen.result])
+        return key
+
+    def _commit(self, run: TaskRun, current: OpenRound) -> None:
+        frozen = current.accumulator.close()
+        now = self._clock()
+        record = replace(with_result(run.row(current), frozen), state=RoundState.COMMITTED, ended_at=now)
+        try:
+            if current.record.kind is NextRound.TRAINING:
+                checkpoint = self._commit_training(run, current, frozen, record)
+            else:
+                checkpoint = run.checkpoint
+                self._database.commit_round(record, frozen.devices - current.on_disk)
+        except FieldfareError:
+            current.accumulator.reopen()
+            raise
+        run.checkpoint = checkpoint
+        if current.record.kind is NextRound.TRAINING:
+            run.progress = replace(run.progress, rounds_committed=checkpoint.version)
+        else:
+            measured = means(MetricTotals.from_json(frozen.metrics).sums())
+            run.progress = replace(run.progress, evaluated_version=record.checkpoint_version, metrics=measured)
+        run.finish(current, devices=frozen.devices)
+        self._tell(run, EventKind.COMMITTED if record.kind is NextRound.TRAINING else EventKind.EVALUATED, record)
+        if current.blob_key:
+            self._delete(current.blob_key)
+        self._trim(run)
+
+    def _commit_training(
+        self, run: TaskRun, current: OpenRound, frozen: Frozen, record: RoundRecord
+    ) -> CheckpointRecord:
+        if frozen.mean is None:
+            raise StorageError("a training round has no sum")
+        optimizer = server_optimizer(run.spec.aggregation)
+        weights, state = read_checkpoint(self._blobs, run.checkpoint, run.manifest.weight_specs)
+        state, weights = optimizer.apply(state or optimizer.init(weights), weights, frozen.mean)
+        with self.artifacts:
+            checkpoint = write_checkpoint(
+                self._blobs, run.checkpoint, run.manifest.weight_specs, weights, state, record.ended_at or self._clock()
+            )
+            try:
+                self._database.commit_round(record, frozen.devices - current.on_disk, checkpoint)
+            except FieldfareError:
+                self.forget_artifact(checkpoint.artifact.sha256)
+                raise
+        return checkpoint
+
+    def _abandon(self, run: TaskRun, current: OpenRound, reason: str) -> None:
+        record = replace(run.row(current), state=RoundState.ABANDONED, ended_at=self._clock(), reason=reason)
+        self._database.abandon_round(record)
+        run.finish(current, devices=None)
+        self._tell(run, EventKind.ABANDONED, record, reason)
+
+    def _change(self, run: TaskRun, state: TaskState, reason: str) -> None:
+        now = self._clock()
+        current = run.open
+        self._database.set_task_state(run.task_id, state, reason, now if state.ended else None)
+        run.change(state, reason, now)
+        self._tell(run, EventKind(state.name.lower()), None, reason)
+        if state.ended and current is not None and current.blob_key:
+            self._delete(current.blob_key)
+
+    def _trim(self, run: TaskRun) -> None:
+        """Remove old checkpoints. Safe: what fails here is tried again after the next commit."""
+        if not self._keep:
+            return
+        with self.artifacts, contextlib.suppress(StorageError):
+            for digest in self._database.forget_checkpoints(run.task_id, keep=self._keep):
+                self._blobs.delete(artifact_key(digest))
+
+    def _forget_snapshot(self, current: OpenRound, key: str) -> None:
+        """Remove a snapshot whose transaction failed, unless it did take place after all."""
+        if not key:
+            return
+        with contextlib.suppress(StorageError):
+            kept = self._database.snapshot(current.record.task_id, current.number)
+            if kept is None or kept.blob_key != key:
+                self._blobs.delete(key)
+
+    def forget_artifact(self, digest: bytes) -> None:
+        """Remove an artifact to which nothing refers; a start removes what is left behind here."""
+        with contextlib.suppress(StorageError):
+            if self._database.refers_to(digest) is None:
+                self._blobs.delete(artifact_key(digest))
+
+    def _delete(self, key: str) -> None:
+        try:
+            self._blobs.delete(key)
+        except StorageError as error:
+            _log.warning("cannot remove an old snapshot, the next start will: %s", error)
+
+    def _tell(self, run: TaskRun, kind: EventKind, record: RoundRecord | None, reason: str = "") -> None:
+        number = "" if record is None else f" round={record.number}"
+        _log.info("task=%s%s %s %s", run.task_id, number, kind.value, reason)
+        self._observer(Event(kind, run.task_id, run.spec.name, record, reason))

@@ -1,0 +1,131 @@
+"""A round that is under way: the state machine, the accumulator and the counts that go with them."""
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from fieldfare.aggregator.engine._accumulator import Accumulator, Frozen, sum_bounds
+from fieldfare.aggregator.storage import BlobStore, DamagedError, Database, RoundRecord
+from fieldfare.core.aggregation import FixedPointSum, MetricTotals, ReportRules
+from fieldfare.core.rounds import Round
+from fieldfare.core.sessions import Artifact
+from fieldfare.core.tasks import CohortSpec, NextRound, TaskSpec
+from fieldfare.core.weights import total_size
+
+
+@dataclass(slots=True, eq=False)
+class OpenRound:
+    """Identity is what matters: a report counts only if this very round is still its task's.
+
+    Attributes:
+        record: the row as it was last written.
+        checkpoint: what devices are given.
+        machine: guarded by the task's state lock.
+        on_disk: the devices that the newest snapshot holds; `blob_key` is its sum. Both are the keeper's.
+        bytes_down: guarded by the task's state lock, like `refusals`.
+    """
+
+    record: RoundRecord
+    checkpoint: Artifact
+    rules: ReportRules
+    machine: Round
+    accumulator: Accumulator
+    on_disk: frozenset[bytes] = frozenset()
+    blob_key: str = ""
+    bytes_down: int = 0
+    refusals: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def number(self) -> int:
+        """The round's number within its task."""
+        return self.record.number
+
+    @property
+    def threshold(self) -> int:
+        """Reports that a snapshot must add to what was on disk before."""
+        wanted = self.rules.spec.aggregation.min_snapshot_updates
+        return wanted if self.record.kind is NextRound.TRAINING else min(wanted, self.machine.spec.minimum)
+
+    def row(self) -> RoundRecord:
+        """The row with the present counts. Safe: the caller holds the task's state lock."""
+        machine = self.machine
+        return replace(
+            self.record,
+            state=machine.state,
+            assigned=machine.assigned,
+            reported=machine.reported,
+            withdrawn=machine.withdrawn,
+            refused=machine.refused,
+            bytes_down=self.bytes_down,
+            refusals=json.dumps(dict(sorted(self.refusals.items()))),
+        )
+
+
+def with_result(record: RoundRecord, frozen: Frozen) -> RoundRecord:
+    """The row as it goes with what was added up."""
+    return replace(
+        record,
+        reported=len(frozen.devices),
+        examples=frozen.examples,
+        bytes_up=frozen.bytes_up,
+        metrics=frozen.metrics,
+    )
+
+
+def cohort_of(spec: TaskSpec, kind: NextRound) -> CohortSpec:
+    """Counts and time limits of a round of this kind."""
+    return spec.training if kind is NextRound.TRAINING else spec.evaluation
+
+
+def fresh_round(record: RoundRecord, checkpoint: Artifact, rules: ReportRules, now: datetime) -> OpenRound:
+    """A round without any report, whose selection begins now."""
+    machine = Round(cohort_of(rules.spec, record.kind), now)
+    training = record.kind is NextRound.TRAINING
+    total = FixedPointSum(total_size(rules.weights), sum_bounds(rules.spec)) if training else None
+    return OpenRound(record, checkpoint, rules, machine, Accumulator(total, MetricTotals()))
+
+
+def restored_round(
+    record: RoundRecord,
+    checkpoint: Artifact,
+    rules: ReportRules,
+    *,
+    database: Database,
+    blobs: BlobStore,
+    now: datetime,
+) -> OpenRound:
+    """An open round after a restart: exactly what its snapshot and its counted devices say.
+
+    Raises:
+        DamagedError: the snapshot is gone, damaged, or does not hold as many updates as devices are counted.
+        StorageError: storage cannot be read now, or the snapshot is not one.
+    """
+    devices = database.counted(record.task_id, record.number)
+    snapshot = database.snapshot(record.task_id, record.number)
+    if snapshot is None:
+        if devices:
+            raise DamagedError(f"round {record.number} counts {len(devices)} devices but has no snapshot")
+        return fresh_round(record, checkpoint, rules, now)
+    total = None
+    if record.kind is NextRound.TRAINING:
+        total = FixedPointSum.from_bytes(blobs.get(snapshot.blob_key), sum_bounds(rules.spec))
+        if (total.count, total.weight, total.size) != (snapshot.count, snapshot.weight, total_size(rules.weights)):
+            raise DamagedError(f"the snapshot of round {record.number} is not the one that was written")
+    if snapshot.count != len(devices):
+        raise DamagedError(
+            f"the snapshot of round {record.number} holds {snapshot.count} updates, {len(devices)} devices are counted"
+        )
+    accumulator = Accumulator(
+        total,
+        MetricTotals.from_json(snapshot.metrics),
+        devices,
+        examples=record.examples,
+        bytes_up=record.bytes_up,
+    )
+    machine = Round(cohort_of(rules.spec, record.kind), now, acknowledged=devices)
+    machine.withdrawn, machine.refused = record.withdrawn, record.refused
+    current = OpenRound(record, checkpoint, rules, machine, accumulator, devices, snapshot.blob_key)
+    current.bytes_down = record.bytes_down
+    current.refusals.update(json.loads(record.refusals))
+    return current

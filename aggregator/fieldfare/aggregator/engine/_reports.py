@@ -1,0 +1,171 @@
+"""Reports: from ticket to sum. What is asked of memory here never waits for storage."""
+
+import hashlib
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from fieldfare.aggregator.engine._accumulator import Contribution
+from fieldfare.aggregator.engine._open_round import OpenRound
+from fieldfare.aggregator.engine._task_run import Standing, TaskRun
+from fieldfare.aggregator.engine._tasks import Tasks
+from fieldfare.aggregator.storage import Database
+from fieldfare.core.aggregation import check_header, update_weight
+from fieldfare.core.encodings import decode_update
+from fieldfare.core.errors import ProtocolError, UpdateError
+from fieldfare.core.metrics import MetricSum
+from fieldfare.core.rounds import Ticket, open_ticket
+from fieldfare.core.tasks import NextRound
+from fieldfare.core.weights import total_size
+from fieldfare.protos.v1 import aggregator_pb2
+
+_log = logging.getLogger("fieldfare.aggregator")
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A report whose header was found good: its payload may be read."""
+
+    run: TaskRun
+    round: OpenRound
+    ticket: Ticket
+    header: aggregator_pb2.ReportHeader
+    metrics: Mapping[str, MetricSum]
+
+
+class Reports:
+    """Checks what devices report and adds it to the open rounds.
+
+    Args:
+        tasks: the active ones.
+        database: knows the reports of rounds that are over.
+        key: seals tickets; 32 bytes.
+        clock: the present, timezone-aware.
+    """
+
+    def __init__(self, tasks: Tasks, database: Database, key: bytes, clock: Callable[[], datetime]) -> None:
+        self._tasks = tasks
+        self._database = database
+        self._key = key
+        self._clock = clock
+
+    def read_ticket(self, header: aggregator_pb2.ReportHeader) -> Ticket:
+        """The ticket of a report.
+
+        Raises:
+            UpdateError: a ticket that is not ours, or another device's.
+        """
+        try:
+            ticket = open_ticket(self._key, header.ticket)
+        except ProtocolError as error:
+            raise UpdateError("ticket", str(error)) from error
+        if ticket.device_id != header.device_id:
+            raise UpdateError("device", "the ticket is another device's: check in again")
+        return ticket
+
+    def standing(self, ticket: Ticket) -> Standing:
+        """What memory knows of a report; UNSURE where storage must be asked."""
+        run = self._tasks.find(ticket.task_id.hex())
+        return Standing.UNSURE if run is None else run.standing(ticket)
+
+    def standing_on_disk(self, ticket: Ticket) -> Standing:
+        """What storage knows of a report whose round is over.
+
+        Raises:
+            StorageError: it cannot be read.
+        """
+        counted = self._database.is_counted(ticket.task_id.hex(), ticket.round_number, ticket.device_id)
+        return Standing.COUNTED if counted else Standing.GONE
+
+    def expired(self, ticket: Ticket) -> bool:
+        """Whether the device's time is over."""
+        return ticket.report_by <= self._clock()
+
+    def withdraw(self, ticket: Ticket) -> None:
+        """The device gave up by itself."""
+        run = self._tasks.find(ticket.task_id.hex())
+        if run is None:
+            return
+        try:
+            current = run.enter(ticket)
+        except UpdateError:
+            # Safe: it is out already; the same message again changes nothing.
+            return
+        if current is not None:
+            run.withdraw(current, ticket.device_id)
+
+    def admit(self, ticket: Ticket, header: aggregator_pb2.ReportHeader) -> Admission | None:
+        """Check the header of a report that ends with DONE; None when its round or its time is over.
+
+        Raises:
+            UpdateError: the report is refused.
+        """
+        run = self._tasks.find(ticket.task_id.hex())
+        current = None if run is None or self.expired(ticket) else run.enter(ticket)
+        if run is None or current is None:
+            return None
+        try:
+            _check_outcome(header)
+            metrics = check_header(header, current.rules)
+        except UpdateError as error:
+            self._refuse(run, current, ticket, error)
+            raise
+        return Admission(run, current, ticket, header, metrics)
+
+    def add(self, admission: Admission, payload: bytes | bytearray, digest: bytes) -> bool:
+        """Check a payload and add it to its round.
+
+        Args:
+            admission: what `admit` gave.
+            payload: all bytes of the update; empty for an evaluation.
+            digest: SHA-256 of them, as the device sent it.
+
+        Returns:
+            Whether it was added; False when the round or the time is over meanwhile, or another copy was faster.
+
+        Raises:
+            UpdateError: the report is refused.
+        """
+        ticket, header, run = admission.ticket, admission.header, admission.run
+        spec = run.spec
+        training = admission.round.record.kind is NextRound.TRAINING
+        vector = None
+        try:
+            _check_digest(payload, digest)
+            if training:
+                size = total_size(admission.round.rules.weights)
+                bound = spec.aggregation.max_abs_value
+                vector = np.asarray(decode_update(header.encoding, payload, size, max_abs_value=bound))
+        except UpdateError as error:
+            self._refuse(run, admission.round, ticket, error)
+            raise
+        contribution = Contribution(
+            device=ticket.device_id,
+            metrics=admission.metrics,
+            examples=header.example_count,
+            payload_bytes=len(payload),
+            vector=vector,
+            weight=update_weight(spec, header.example_count) if training else 0,
+        )
+        return not self.expired(ticket) and run.add(admission.round, contribution)
+
+    def refuse(self, admission: Admission, error: UpdateError) -> None:
+        """The payload of an admitted report could not be read as announced."""
+        self._refuse(admission.run, admission.round, admission.ticket, error)
+
+    def _refuse(self, run: TaskRun, current: OpenRound, ticket: Ticket, error: UpdateError) -> None:
+        _log.info("task=%s round=%d refused (%s): %s", run.task_id, ticket.round_number, error.reason, error)
+        run.refuse(current, ticket.device_id, error.reason)
+
+
+def _check_outcome(header: aggregator_pb2.ReportHeader) -> None:
+    if header.outcome != aggregator_pb2.OUTCOME_DONE:
+        raise UpdateError("outcome", "the report's outcome is not one that this version knows")
+
+
+def _check_digest(payload: bytes | bytearray, digest: bytes) -> None:
+    if hashlib.sha256(payload).digest() != digest:
+        raise UpdateError("digest", "the payload does not match its digest")

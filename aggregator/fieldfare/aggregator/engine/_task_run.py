@@ -1,0 +1,233 @@
+"""A running task in memory: who is at work, whose report is in, what comes next. Never waits for storage."""
+
+import threading
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import Enum
+
+from fieldfare.aggregator.engine._accumulator import Contribution
+from fieldfare.aggregator.engine._open_round import OpenRound
+from fieldfare.aggregator.storage import CheckpointRecord, RoundRecord, TaskRecord
+from fieldfare.core.aggregation import ReportRules
+from fieldfare.core.encodings import stage_names
+from fieldfare.core.errors import UpdateError
+from fieldfare.core.plans import Manifest
+from fieldfare.core.rounds import Decision, Ticket, Verdict
+from fieldfare.core.tasks import NextRound, TaskProgress, TaskSpec, TaskState
+
+_WAIT = Decision(Verdict.WAIT)
+
+
+class Standing(Enum):
+    """What became of a device's report."""
+
+    COUNTED = "counted, and on disk"
+    IN_MEMORY = "added, not yet on disk"
+    ABSENT = "the round is open and has no report of this device"
+    GONE = "the round is over without this report"
+    UNSURE = "not in memory: storage must be asked"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a device was given."""
+
+    round: OpenRound
+    deadline: datetime
+
+
+class TaskRun:
+    """One task that is running or paused.
+
+    Two locks, never taken in the other order: `persisting` is held through flush, commit and control, and may wait for
+    disks; `_lock` guards the fields and is held for moments only.
+
+    Args:
+        record: the task's row.
+        spec: what was asked for.
+        manifest: of its plan.
+        checkpoint: the newest one.
+        progress: what has been committed.
+        next_number: number of the next round.
+    """
+
+    def __init__(
+        self,
+        record: TaskRecord,
+        spec: TaskSpec,
+        manifest: Manifest,
+        checkpoint: CheckpointRecord,
+        progress: TaskProgress,
+        next_number: int,
+    ) -> None:
+        self.record = record
+        self.spec = spec
+        self.manifest = manifest
+        self.checkpoint = checkpoint
+        self.progress = progress
+        self.next_number = next_number
+        self.stages = frozenset(stage_names(spec.encoding))
+        self.persisting = threading.RLock()
+        self._lock = threading.Lock()
+        self._open: OpenRound | None = None
+        self._last: tuple[int, frozenset[bytes]] = (0, frozenset())
+
+    @property
+    def task_id(self) -> str:
+        """The task's id."""
+        return self.record.task_id
+
+    @property
+    def state(self) -> TaskState:
+        """The task's state."""
+        return self.record.state
+
+    @property
+    def open(self) -> OpenRound | None:
+        """The round that is under way."""
+        return self._open
+
+    def rules(self, kind: NextRound) -> ReportRules:
+        """What reports of a round of this kind must keep to."""
+        return ReportRules(self.spec, self.manifest.weight_specs, self.manifest.metric_names, kind.value)
+
+    # What devices bring about.
+
+    def holds(self, device: bytes) -> bool:
+        """Whether the device is at work for this task."""
+        with self._lock:
+            return self._open is not None and self._open.machine.deadline_of(device) is not None
+
+    def assign(self, device: bytes, now: datetime) -> Grant | None:
+        """Hand out the open round's work; None where there is none for this device."""
+        with self._lock:
+            if self._open is None:
+                return None
+            machine = self._open.machine
+            if self.state is not TaskState.RUNNING and machine.deadline_of(device) is None:
+                return None
+            deadline = machine.assign(device, now)
+            return None if deadline is None or deadline <= now else Grant(self._open, deadline)
+
+    def standing(self, ticket: Ticket) -> Standing:
+        """What memory knows of the ticket's report."""
+        with self._lock:
+            current = self._open
+            if current is not None and current.number == ticket.round_number:
+                if current.machine.is_acknowledged(ticket.device_id):
+                    return Standing.COUNTED
+                return Standing.IN_MEMORY if current.machine.has_report_of(ticket.device_id) else Standing.ABSENT
+            number, devices = self._last
+            if number == ticket.round_number:
+                return Standing.COUNTED if ticket.device_id in devices else Standing.GONE
+            return Standing.UNSURE
+
+    def enter(self, ticket: Ticket) -> OpenRound | None:
+        """The open round that the ticket is for; None when it is over.
+
+        Raises:
+            UpdateError: this device withdrew from the round or was refused in it.
+        """
+        with self._lock:
+            current = self._open
+            if current is None or current.number != ticket.round_number or current.record.kind.value != ticket.kind:
+                return None
+            current.machine.adopt(ticket.device_id, ticket.report_by)
+            if current.machine.deadline_of(ticket.device_id) is None:
+                raise UpdateError("out", "this device has withdrawn from the round or was refused in it")
+            return current
+
+    def add(self, current: OpenRound, contribution: Contribution) -> bool:
+        """Add a report if the round is still the open one and the device is not in it yet."""
+
+        def admit() -> bool:
+            with self._lock:
+                return self._open is current and not current.machine.has_report_of(contribution.device)
+
+        def added() -> None:
+            with self._lock:
+                # The task may have been cancelled while the sum grew: then nobody reads that sum any more.
+                if not current.machine.finished:
+                    current.machine.add_report(contribution.device)
+
+        return current.accumulator.add(contribution, admit, added)
+
+    def withdraw(self, current: OpenRound, device: bytes) -> None:
+        """The device gave up by itself."""
+        with self._lock:
+            current.machine.withdraw(device)
+
+    def refuse(self, current: OpenRound, device: bytes, reason: str) -> None:
+        """A report of the device was refused; `reason` is its short name."""
+        with self._lock:
+            current.machine.refuse(device)
+            current.refusals[reason] += 1
+
+    def count_download(self, round_number: int, nbytes: int) -> None:
+        """So many bytes of an artifact went out under a ticket of this round."""
+        with self._lock:
+            if self._open is not None and self._open.number == round_number:
+                self._open.bytes_down += nbytes
+
+    # What the keeper brings about; it holds `persisting`.
+
+    def decide(self, now: datetime) -> Decision:
+        """What to do with the open round. A pause stops its clock, not its reports."""
+        with self._lock:
+            if self._open is None:
+                return _WAIT
+            machine = self._open.machine
+            if self.state is TaskState.PAUSED:
+                return Decision(Verdict.COMMIT) if machine.reported >= machine.spec.goal_count else _WAIT
+            return machine.decide(now)
+
+    def begin(self, current: OpenRound) -> None:
+        """The round is on disk: devices may be asked."""
+        with self._lock:
+            self._open = current
+            self.next_number = current.number + 1
+
+    def row(self, current: OpenRound) -> RoundRecord:
+        """The round's row with its present counts."""
+        with self._lock:
+            return current.row()
+
+    def pending(self, current: OpenRound) -> int:
+        """Reports that no snapshot holds yet."""
+        with self._lock:
+            return len(current.machine.pending)
+
+    def acknowledge(self, current: OpenRound, devices: frozenset[bytes], record: RoundRecord) -> None:
+        """A snapshot with these devices is on disk."""
+        with self._lock:
+            current.machine.acknowledge(devices)
+            current.record = record
+
+    def finish(self, current: OpenRound, *, devices: frozenset[bytes] | None) -> None:
+        """The round is over on disk: committed with these devices, or abandoned."""
+        with self._lock:
+            if devices is not None:
+                current.machine.acknowledge(devices)
+            current.machine.finish(committed=devices is not None)
+            self._last = (current.number, devices or frozenset())
+            self._open = None
+
+    def change(self, state: TaskState, reason: str, now: datetime) -> None:
+        """The task's new state is on disk."""
+        with self._lock:
+            resumed = self.state is TaskState.PAUSED and state is TaskState.RUNNING
+            self.record = replace(self.record, state=state, reason=reason)
+            if self._open is None:
+                return
+            if state.ended:
+                self._open.machine.finish(committed=False)
+                self._last, self._open = (self._open.number, frozenset()), None
+            elif resumed:
+                self._open.machine.restart_selection(now)
+
+    def next_deadline(self) -> datetime | None:
+        """When time alone may bring something new."""
+        with self._lock:
+            if self._open is None or self.state is not TaskState.RUNNING:
+                return None
+            return self._open.machine.next_deadline()

@@ -1,0 +1,142 @@
+"""The tasks that are running or paused: loaded at the start, added at submission, dropped at their end."""
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import datetime
+
+from fieldfare.aggregator.engine._checkpoints import read_artifact
+from fieldfare.aggregator.engine._keeper import Keeper
+from fieldfare.aggregator.engine._open_round import restored_round
+from fieldfare.aggregator.engine._task_run import TaskRun
+from fieldfare.aggregator.storage import BlobStore, Database, TaskRecord
+from fieldfare.core.aggregation import MetricTotals
+from fieldfare.core.errors import FieldfareError, StateError, StorageError
+from fieldfare.core.metrics import means
+from fieldfare.core.plans import read_manifest
+from fieldfare.core.rounds import RoundState
+from fieldfare.core.tasks import TaskProgress, TaskSpec, TaskState
+from fieldfare.protos.v1 import task_pb2
+
+_log = logging.getLogger("fieldfare.aggregator")
+_OPEN = {RoundState.SELECTING, RoundState.COLLECTING}
+
+
+class Tasks:
+    """Active tasks by id and by population. Safe to use from several threads.
+
+    Args:
+        database: rows.
+        blobs: plans, checkpoints, snapshots.
+        keeper: writes what they do.
+        clock: the present, timezone-aware.
+    """
+
+    def __init__(self, database: Database, blobs: BlobStore, keeper: Keeper, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._keeper = keeper
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._runs: dict[str, TaskRun] = {}
+        self._turns: dict[str, int] = {}
+
+    def load(self) -> None:
+        """Take up every task that had not ended. One that cannot be read is ended as failed, with the reason.
+
+        Raises:
+            StorageError: the data base cannot be read or written.
+        """
+        for record in self._database.tasks(active=True):
+            self.load_one(record)
+
+    def load_one(self, record: TaskRecord) -> None:
+        """Take up one task from storage, in place of what memory may hold of it.
+
+        Raises:
+            StorageError: the data base cannot be written.
+        """
+        try:
+            run = self._restore(record)
+        except FieldfareError as error:
+            # Safe: an average is never formed from state that is not wholly what was written.
+            reason = f"its state cannot be read: {error}"
+            _log.error("task=%s failed: %s", record.task_id, reason)
+            self._database.set_task_state(record.task_id, TaskState.FAILED, reason, self._clock())
+            self.drop(record.task_id)
+            return
+        with self._lock:
+            self._runs[record.task_id] = run
+
+    def find(self, task_id: str) -> TaskRun | None:
+        """The active task of this id."""
+        return self._runs.get(task_id)
+
+    def ids(self) -> list[str]:
+        """Ids of all active tasks."""
+        with self._lock:
+            return list(self._runs)
+
+    def drop(self, task_id: str) -> None:
+        """The task has ended."""
+        with self._lock:
+            self._runs.pop(task_id, None)
+
+    def in_turn(self, population: str) -> list[TaskRun]:
+        """The population's tasks, beginning with the one whose turn it is."""
+        with self._lock:
+            runs = [run for run in self._runs.values() if run.record.population == population]
+            turn = self._turns.get(population, 0) % max(len(runs), 1)
+        return runs[turn:] + runs[:turn]
+
+    def next_turn(self, population: str) -> None:
+        """One assignment was handed out; the next device is for the next task."""
+        with self._lock:
+            self._turns[population] = self._turns.get(population, 0) + 1
+
+    def work(self, task_id: str) -> None:
+        """Do everything that is due for one task.
+
+        Raises:
+            StorageError: a write failed; the same call may succeed later.
+        """
+        run = self.find(task_id)
+        if run is None:
+            return
+        try:
+            self._keeper.work(run)
+        except StateError as error:
+            _log.warning("task=%s is read again from storage: %s", task_id, error)
+            if (record := self._database.task(task_id)) is not None:
+                self.load_one(record)
+        except FieldfareError as error:
+            if type(error) is StorageError:
+                raise
+            _log.error("task=%s failed: %s", task_id, error)
+            self._keeper.fail(run, str(error))
+        if run.state.ended:
+            self.drop(task_id)
+
+    def _restore(self, record: TaskRecord) -> TaskRun:
+        spec = TaskSpec.from_proto(task_pb2.TaskSpec.FromString(record.spec))
+        manifest = read_manifest(read_artifact(self._blobs, record.plan))
+        checkpoint = self._database.newest_checkpoint(record.task_id)
+        read_artifact(self._blobs, checkpoint.artifact)
+        progress = TaskProgress(rounds_committed=checkpoint.version)
+        if (evaluation := self._database.newest_evaluation(record.task_id)) is not None:
+            measured = means(MetricTotals.from_json(evaluation.metrics).sums())
+            progress = TaskProgress(checkpoint.version, evaluation.checkpoint_version, measured)
+        newest = self._database.newest_round(record.task_id)
+        run = TaskRun(record, spec, manifest, checkpoint, progress, 1 if newest is None else newest.number + 1)
+        if newest is not None and newest.state in _OPEN:
+            current = restored_round(
+                newest,
+                checkpoint.artifact,
+                run.rules(newest.kind),
+                database=self._database,
+                blobs=self._blobs,
+                now=self._clock(),
+            )
+            run.begin(current)
+            _log.info("task=%s round=%d goes on with %d devices", record.task_id, newest.number, len(current.on_disk))
+        return run

@@ -1,0 +1,267 @@
+"""`Aggregator`: storage, engine and services together, with a thread and an event loop of their own."""
+
+import asyncio
+import contextlib
+import logging
+import random
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import grpc
+
+from fieldfare.aggregator._address import format_address, is_loopback, parse_address, why_not_bound
+from fieldfare.aggregator.engine import Engine, Event
+from fieldfare.aggregator.service import AdminService, DeviceService, Pumps, Workers
+from fieldfare.aggregator.settings import ServerSettings
+from fieldfare.aggregator.storage import FolderBlobStore, SqlDatabase, StateFolder, open_sqlite
+from fieldfare.core.errors import ConfigError, StateError
+from fieldfare.protos.v1 import admin_pb2_grpc, aggregator_pb2_grpc
+
+__all__ = ["Aggregator"]
+
+_log = logging.getLogger("fieldfare.aggregator")
+_DEVICE_MESSAGE_BYTES = 2 * 2**20
+_ADMIN_MESSAGE_BYTES = 64 * 2**20
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _ignore(_: Event) -> None:
+    """Nobody listens."""
+
+
+class Aggregator:
+    """An aggregator on one machine. A context manager, or `start()` and `close()`.
+
+    Args:
+        state: folder that holds everything; made if it is not there, used by one aggregator at a time.
+        listen: where devices call, "HOST:PORT"; port 0 takes a free one. Beyond loopback only with TLS.
+        admin_listen: where `AdminClient` calls; loopback only, since it knows no credentials yet.
+        settings: bounds and time limits.
+        on_event: told of every round and task that ended; called from a worker thread.
+        clock: the present, timezone-aware.
+        uniform: random numbers in [0, 1), for jitter.
+
+    Raises:
+        ConfigError: an address that cannot be used.
+    """
+
+    def __init__(
+        self,
+        state: Path | str,
+        listen: str = "127.0.0.1:0",
+        admin_listen: str = "127.0.0.1:0",
+        settings: ServerSettings | None = None,
+        *,
+        on_event: Callable[[Event], None] = _ignore,
+        clock: Callable[[], datetime] = _utc_now,
+        uniform: Callable[[], float] = random.random,
+    ) -> None:
+        self._state = Path(state)
+        self._settings = settings or ServerSettings()
+        self._listen = parse_address(listen, "listen")
+        self._admin_listen = parse_address(admin_listen, "admin_listen")
+        if not is_loopback(self._admin_listen[0]):
+            message = "the admin port knows no credentials yet: it listens on loopback only, such as 127.0.0.1:8471"
+            raise ConfigError(message, field="admin_listen")
+        if not is_loopback(self._listen[0]) and self._settings.tls_cert is None:
+            message = "to be reached from other machines, TLS is needed: give --tls-cert and --tls-key"
+            raise ConfigError(message, field="listen")
+        self._on_event = on_event
+        self._clock = clock
+        self._uniform = uniform
+        self._running: _Running | None = None
+
+    @property
+    def address(self) -> str:
+        """Where devices call, "127.0.0.1:43211".
+
+        Raises:
+            StateError: it is not running.
+        """
+        return self._run().addresses[0]
+
+    @property
+    def admin_address(self) -> str:
+        """Where `AdminClient` calls.
+
+        Raises:
+            StateError: it is not running.
+        """
+        return self._run().addresses[1]
+
+    def start(self) -> None:
+        """Open the state folder, take up what was running, and listen. Returns when both ports answer.
+
+        Raises:
+            ConfigError: a port that is taken, a certificate that cannot be read.
+            StorageError: a state folder that cannot be used.
+            StateError: it is running already.
+        """
+        if self._running is not None:
+            raise StateError("the aggregator is running already")
+        credentials = _credentials(self._settings)
+        with contextlib.ExitStack() as undo:
+            folder = undo.enter_context(StateFolder(self._state))
+            database = open_sqlite(folder.database_file)
+            undo.callback(database.close)
+            engine = Engine(
+                database,
+                FolderBlobStore(folder.blobs),
+                self._settings,
+                clock=self._clock,
+                uniform=self._uniform,
+                observer=self._on_event,
+            )
+            engine.start()
+            running = _Running(folder, database, engine, self._settings, self._clock)
+            running.start(self._listen, self._admin_listen, credentials)
+            undo.pop_all()
+        self._running = running
+        _log.info("listening for devices on %s, for administration on %s", *running.addresses)
+
+    def close(self) -> None:
+        """Take no new calls, finish reports in progress, flush what may be flushed, and release the state folder."""
+        running, self._running = self._running, None
+        if running is not None:
+            running.stop()
+
+    def __enter__(self) -> "Aggregator":
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _run(self) -> "_Running":
+        if self._running is None:
+            raise StateError("the aggregator is not running")
+        return self._running
+
+
+class _Running:
+    """The part of an aggregator that lives between start and close."""
+
+    def __init__(
+        self,
+        folder: StateFolder,
+        database: SqlDatabase,
+        engine: Engine,
+        settings: ServerSettings,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._folder = folder
+        self._database = database
+        self._engine = engine
+        self._settings = settings
+        self._clock = clock
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self._thread: threading.Thread | None = None
+        self.addresses = ("", "")
+
+    def start(
+        self, listen: tuple[str, int], admin_listen: tuple[str, int], credentials: grpc.ServerCredentials | None
+    ) -> None:
+        ready: Future[tuple[str, str]] = Future()
+
+        def live() -> None:
+            with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+                runner.run(self._serve(ready, listen, admin_listen, credentials))
+
+        self._thread = threading.Thread(target=live, name="fieldfare-aggregator", daemon=True)
+        self._thread.start()
+        try:
+            self.addresses = ready.result()
+        except ConfigError:
+            self._thread.join()
+            raise
+
+    def stop(self) -> None:
+        if self._thread is not None:
+            self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join()
+        self._database.close()
+        self._folder.close()
+
+    async def _serve(
+        self,
+        ready: "Future[tuple[str, str]]",
+        listen: tuple[str, int],
+        admin_listen: tuple[str, int],
+        credentials: grpc.ServerCredentials | None,
+    ) -> None:
+        workers = Workers()
+        pumps = Pumps(self._engine, workers, self._settings, self._clock)
+        devices = grpc.aio.server(options=_options(self._settings, _DEVICE_MESSAGE_BYTES))
+        admin = grpc.aio.server(options=_options(self._settings, _ADMIN_MESSAGE_BYTES))
+        device_service = DeviceService(self._engine, pumps, workers, self._settings)
+        admin_service = AdminService(self._engine, pumps, workers, self._settings, self._folder.incoming)
+        aggregator_pb2_grpc.add_AggregatorServicer_to_server(device_service, devices)
+        admin_pb2_grpc.add_AdminServicer_to_server(admin_service, admin)
+        try:
+            addresses = (_bind(devices, *listen, credentials), _bind(admin, *admin_listen, None))
+        except ConfigError as error:
+            workers.close()
+            ready.set_exception(error)
+            return
+        await devices.start()
+        await admin.start()
+        for task_id in self._engine.active_tasks():
+            pumps.kick(task_id)
+        ready.set_result(addresses)
+        await self._stop.wait()
+        grace = self._settings.shutdown_grace.total_seconds()
+        await asyncio.gather(devices.stop(grace), admin.stop(grace))
+        await pumps.close()
+        workers.close()
+
+
+def _bind(server: "grpc.aio.Server", host: str, port: int, credentials: grpc.ServerCredentials | None) -> str:
+    address = format_address(host, port)
+    try:
+        if credentials is None:
+            bound = server.add_insecure_port(address)
+        else:
+            bound = server.add_secure_port(address, credentials)
+    except RuntimeError as error:
+        raise ConfigError(why_not_bound(host, port, str(error))) from error
+    if bound == 0:
+        raise ConfigError(why_not_bound(host, port, "gRPC does not say why"))
+    return format_address(host, bound)
+
+
+def _options(settings: ServerSettings, message_bytes: int) -> list[tuple[str, Any]]:
+    age = settings.max_connection_age
+    return [
+        # Without this, a second server on the same port would share it unnoticed.
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_receive_message_length", message_bytes),
+        ("grpc.max_send_message_length", message_bytes),
+        ("grpc.max_concurrent_streams", settings.max_streams),
+        # A device that has vanished without a word is noticed after a minute and a half.
+        ("grpc.keepalive_time_ms", 60_000),
+        ("grpc.keepalive_timeout_ms", 30_000),
+        ("grpc.http2.min_ping_interval_without_data_ms", 30_000),
+        ("grpc.max_connection_age_ms", round(age.total_seconds() * 1000)),
+        ("grpc.max_connection_age_grace_ms", round(settings.report_time_limit.total_seconds() * 1000)),
+    ]
+
+
+def _credentials(settings: ServerSettings) -> grpc.ServerCredentials | None:
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    try:
+        key, chain = settings.tls_key.read_bytes(), settings.tls_cert.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"cannot read {error.filename}: {error.strerror}", field="tls_cert") from error
+    return grpc.ssl_server_credentials([(key, chain)])

@@ -1,0 +1,101 @@
+"""The service that engineers and operators call."""
+
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import grpc
+
+from fieldfare.aggregator.engine import Engine, Incoming
+from fieldfare.aggregator.service._artifacts import send_artifact
+from fieldfare.aggregator.service._errors import on_the_wire
+from fieldfare.aggregator.service._pumps import Pumps
+from fieldfare.aggregator.service._workers import Workers
+from fieldfare.aggregator.settings import ServerSettings
+from fieldfare.core.errors import ConfigError, ProtocolError
+from fieldfare.core.tasks import TaskAction
+from fieldfare.protos.v1 import admin_pb2, admin_pb2_grpc, aggregator_pb2, task_pb2
+
+_log = logging.getLogger("fieldfare.aggregator")
+_Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+
+class AdminService(admin_pb2_grpc.AdminServicer):
+    """See `admin.proto`.
+
+    Args:
+        engine: what is behind the wire.
+        pumps: take on new tasks.
+        workers: threads for what blocks.
+        settings: bounds.
+        incoming: folder for submissions that are under way.
+    """
+
+    def __init__(
+        self, engine: Engine, pumps: Pumps, workers: Workers, settings: ServerSettings, incoming: Path
+    ) -> None:
+        self._engine = engine
+        self._pumps = pumps
+        self._workers = workers
+        self._settings = settings
+        self._incoming = incoming
+
+    async def SubmitTask(  # noqa: N802
+        self, request_iterator: AsyncIterator[admin_pb2.SubmitTaskRequest], context: _Context
+    ) -> task_pb2.TaskStatus:
+        """A new task, which runs at once."""
+        async with on_the_wire(context):
+            status = await self._receive(aiter(request_iterator))
+            self._pumps.kick(status.task_id)
+            return status
+        raise AssertionError("unreachable")  # pragma: no cover
+
+    async def ListTasks(  # noqa: N802
+        self, request: admin_pb2.ListTasksRequest, context: _Context
+    ) -> admin_pb2.ListTasksResponse:
+        """All tasks of a population, or of all."""
+        async with on_the_wire(context):
+            tasks = await self._workers.run(self._engine.list_tasks, request.population)
+            return admin_pb2.ListTasksResponse(tasks=tasks)
+        raise AssertionError("unreachable")  # pragma: no cover
+
+    async def GetTask(self, request: admin_pb2.GetTaskRequest, context: _Context) -> task_pb2.TaskStatus:  # noqa: N802
+        """One task, with its rounds where they are asked for."""
+        async with on_the_wire(context):
+            after = request.rounds_after if request.HasField("rounds_after") else None
+            return await self._workers.run(self._engine.get_task, request.task, after)
+        raise AssertionError("unreachable")  # pragma: no cover
+
+    async def ControlTask(  # noqa: N802
+        self, request: admin_pb2.ControlTaskRequest, context: _Context
+    ) -> task_pb2.TaskStatus:
+        """Pause, resume, cancel."""
+        async with on_the_wire(context):
+            try:
+                action = TaskAction(request.action)
+            except ValueError as error:
+                raise ConfigError(f"there is no action {request.action}", field="action") from error
+            status = await self._workers.run(self._engine.control, request.task, action)
+            self._pumps.kick(status.task_id)
+            return status
+        raise AssertionError("unreachable")  # pragma: no cover
+
+    async def FetchArtifact(  # noqa: N802
+        self, request: aggregator_pb2.FetchArtifactRequest, context: _Context
+    ) -> AsyncIterator[aggregator_pb2.ArtifactChunk]:
+        """Any plan or checkpoint."""
+        async with on_the_wire(context):
+            async for chunk in send_artifact(self._engine, self._workers, request, None):
+                yield chunk
+
+    async def _receive(self, stream: AsyncIterator[admin_pb2.SubmitTaskRequest]) -> task_pb2.TaskStatus:
+        first = await anext(stream, None)
+        if first is None or first.WhichOneof("part") != "header":
+            raise ProtocolError("a submission begins with its header")
+        with Incoming(self._incoming, first.header, max_artifact_bytes=self._settings.max_artifact_bytes) as incoming:
+            async for part in stream:
+                if part.WhichOneof("part") != "data":
+                    raise ProtocolError("after its header, a submission consists of data")
+                await self._workers.run(incoming.write, part.data)
+            return await self._workers.run(self._engine.submit, incoming)

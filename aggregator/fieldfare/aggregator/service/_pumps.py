@@ -1,0 +1,102 @@
+"""One coroutine for each active task: wakes at the round's next deadline or when a report came in, and works."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from fieldfare.aggregator.engine import Engine
+from fieldfare.aggregator.service._workers import Workers
+from fieldfare.aggregator.settings import ServerSettings
+from fieldfare.core.errors import StorageError
+
+_log = logging.getLogger("fieldfare.aggregator")
+_LONGEST_SLEEP = timedelta(minutes=1)
+
+
+class _Pump:
+    def __init__(self) -> None:
+        self.wake = asyncio.Event()
+        self.worked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.task: asyncio.Task[None] | None = None
+
+
+class Pumps:
+    """Drives the tasks. What reports arrive while a flush is under way go together into the next one: group commit.
+
+    Args:
+        engine: does the work.
+        workers: the threads on which it does.
+        settings: back-off after failed writes.
+        clock: the present, timezone-aware.
+    """
+
+    def __init__(
+        self, engine: Engine, workers: Workers, settings: ServerSettings, clock: Callable[[], datetime]
+    ) -> None:
+        self._engine = engine
+        self._workers = workers
+        self._settings = settings
+        self._clock = clock
+        self._pumps: dict[str, _Pump] = {}
+
+    def kick(self, task_id: str) -> None:
+        """There is something to do for the task; a task that has just become active is taken on."""
+        pump = self._pumps.get(task_id)
+        if pump is None:
+            pump = self._pumps[task_id] = _Pump()
+            pump.task = asyncio.get_running_loop().create_task(self._run(task_id, pump), name=f"pump-{task_id}")
+        pump.wake.set()
+
+    def next_work(self, task_id: str) -> "asyncio.Future[None] | None":
+        """Done after the next piece of work for the task; None when the task is not active. Must be shielded."""
+        pump = self._pumps.get(task_id)
+        return None if pump is None else pump.worked
+
+    async def close(self) -> None:
+        """Let every task flush what may be flushed, once, and stop."""
+        pumps, self._pumps = self._pumps, {}
+        for task_id, pump in pumps.items():
+            if pump.task is None:
+                continue
+            pump.task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await pump.task
+            try:
+                await self._workers.run(self._engine.work, task_id)
+            except StorageError as error:
+                _log.error("task=%s cannot be written at the end: %s", task_id, error)
+            _finish(pump)
+
+    async def _run(self, task_id: str, pump: _Pump) -> None:
+        back_off = timedelta(0)
+        while task_id in self._engine.active_tasks():
+            pump.wake.clear()
+            try:
+                await self._workers.run(self._engine.work, task_id)
+                back_off = timedelta(0)
+            except StorageError as error:
+                back_off = min(max(back_off * 2, self._settings.retry_first), self._settings.retry_longest)
+                _log.error("task=%s cannot be written, next try in %s: %s", task_id, back_off, error)
+            _finish(pump)
+            pump.worked = asyncio.get_running_loop().create_future()
+            if back_off:
+                await asyncio.sleep(back_off.total_seconds())
+            else:
+                await self._sleep(task_id, pump)
+        _finish(pump)
+        if self._pumps.get(task_id) is pump:
+            del self._pumps[task_id]
+
+    async def _sleep(self, task_id: str, pump: _Pump) -> None:
+        deadline = self._engine.next_deadline(task_id)
+        left = _LONGEST_SLEEP if deadline is None else min(deadline - self._clock(), _LONGEST_SLEEP)
+        with contextlib.suppress(TimeoutError):
+            # Safe: a millisecond more than asked for, or timers that wake early would make this spin.
+            await asyncio.wait_for(pump.wake.wait(), max(left.total_seconds(), 0.0) + 0.001)
+
+
+def _finish(pump: _Pump) -> None:
+    if not pump.worked.done():
+        pump.worked.set_result(None)

@@ -1,0 +1,27 @@
+"""Where tasks, rounds, snapshots and checkpoints rest: two small interfaces and what ships for one machine.
+
+The interfaces are what a deployment over PostgreSQL and an object store implements; `tests/unit/aggregator` holds the
+contract test that every implementation must pass. Calls block and may come from several threads at once.
+"""
+
+from fieldfare.aggregator.storage._errors import DamagedError
+from fieldfare.aggregator.storage._folder import FolderBlobStore
+from fieldfare.aggregator.storage._protocols import BlobStore, Database, artifact_key
+from fieldfare.aggregator.storage._records import CheckpointRecord, RoundRecord, SnapshotRecord, TaskRecord
+from fieldfare.aggregator.storage._sql import SqlDatabase, open_sqlite
+from fieldfare.aggregator.storage._state_folder import StateFolder
+
+__all__ = [
+    "BlobStore",
+    "CheckpointRecord",
+    "DamagedError",
+    "Database",
+    "FolderBlobStore",
+    "RoundRecord",
+    "SnapshotRecord",
+    "SqlDatabase",
+    "StateFolder",
+    "TaskRecord",
+    "artifact_key",
+    "open_sqlite",
+]

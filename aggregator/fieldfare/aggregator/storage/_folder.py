@@ -1,0 +1,98 @@
+"""Blobs as files: written beside, synced, then renamed into place."""
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from fieldfare.aggregator.storage._errors import DamagedError
+from fieldfare.core.errors import StorageError
+
+_HALF_WRITTEN = ".part"
+
+
+class FolderBlobStore:
+    """A `BlobStore` in a folder of its own.
+
+    Args:
+        root: the folder; made if it is not there. Files that a crash left half-written are removed.
+
+    Raises:
+        StorageError: the folder cannot be made or read.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            for path in root.rglob(f"*{_HALF_WRITTEN}"):
+                path.unlink()
+        except OSError as error:
+            raise StorageError(f"cannot use the folder {root}: {error.strerror or error}") from error
+
+    def put(self, key: str, parts: Iterable[bytes | memoryview]) -> None:
+        """See `BlobStore.put`."""
+        path = self._root / key
+        part = path.with_name(f"{path.name}.{secrets.token_hex(4)}{_HALF_WRITTEN}")
+        try:
+            self._make_folder(path.parent)
+            with part.open("xb") as file:
+                file.writelines(parts)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+            _sync_folder(path.parent)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+            raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
+
+    def get(self, key: str) -> bytes:
+        """See `BlobStore.get`."""
+        try:
+            return (self._root / key).read_bytes()
+        except FileNotFoundError as error:
+            raise DamagedError(f"the blob {key} is gone") from error
+        except OSError as error:
+            raise StorageError(f"cannot read the blob {key}: {error.strerror or error}") from error
+
+    def read(self, key: str, offset: int, length: int) -> bytes:
+        """See `BlobStore.read`."""
+        try:
+            with (self._root / key).open("rb") as file:
+                file.seek(offset)
+                return file.read(length)
+        except FileNotFoundError as error:
+            raise DamagedError(f"the blob {key} is gone") from error
+        except OSError as error:
+            raise StorageError(f"cannot read the blob {key}: {error.strerror or error}") from error
+
+    def delete(self, key: str) -> None:
+        """See `BlobStore.delete`."""
+        try:
+            (self._root / key).unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError(f"cannot remove the blob {key}: {error.strerror or error}") from error
+
+    def keys(self) -> Iterator[str]:
+        """See `BlobStore.keys`."""
+        for path in self._root.rglob("*"):
+            if path.is_file() and path.suffix != _HALF_WRITTEN:
+                yield path.relative_to(self._root).as_posix()
+
+    def _make_folder(self, folder: Path) -> None:
+        missing = [folder, *folder.parents]
+        missing = [one for one in missing[: missing.index(self._root)] if not one.exists()]
+        for one in reversed(missing):
+            one.mkdir(exist_ok=True)
+            _sync_folder(one.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the names in the folder durable, not only the files' contents."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,142 @@
+"""The two interfaces that the engine needs of storage."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from fieldfare.aggregator.storage._records import CheckpointRecord, RoundRecord, SnapshotRecord, TaskRecord
+from fieldfare.core.tasks import TaskState
+
+
+def artifact_key(sha256: bytes) -> str:
+    """The blob key of a plan or checkpoint: its content names it."""
+    return f"artifacts/{sha256.hex()}"
+
+
+class BlobStore(Protocol):
+    """Bytes under names such as "artifacts/<sha256>" or "snapshots/<task>/<round>/<serial>".
+
+    Every method raises `StorageError` when the store cannot do it now, and `DamagedError` for a blob that is not there.
+    """
+
+    def put(self, key: str, parts: Iterable[bytes | memoryview]) -> None:
+        """Write a blob as a whole. When this returns, it survives a power cut; when it raises, nothing is there."""
+        ...
+
+    def get(self, key: str) -> bytes:
+        """The whole blob."""
+        ...
+
+    def read(self, key: str, offset: int, length: int) -> bytes:
+        """Up to `length` bytes from `offset` on; fewer at the end of the blob."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Remove a blob; one that is not there is no error."""
+        ...
+
+    def keys(self) -> Iterator[str]:
+        """Names of all blobs."""
+        ...
+
+
+class Database(Protocol):
+    """Rows. Each method is one transaction: when it returns, its effect survives a power cut.
+
+    Every method raises `StorageError` when the data base cannot do it now.
+    """
+
+    def ticket_key(self) -> bytes:
+        """32 random bytes that seal tickets; made at the first start."""
+        ...
+
+    def add_task(self, task: TaskRecord, checkpoint: CheckpointRecord) -> None:
+        """A new task with its checkpoint of version 0."""
+        ...
+
+    def task(self, task_id: str) -> TaskRecord | None:
+        """The task, or None."""
+        ...
+
+    def tasks(self, *, population: str = "", name: str = "", active: bool = False) -> list[TaskRecord]:
+        """Tasks, oldest first; an empty string matches all; `active` leaves out those that have ended."""
+        ...
+
+    def set_task_state(self, task_id: str, state: TaskState, reason: str, ended_at: datetime | None) -> None:
+        """Change the state. An end also abandons the open round and removes its snapshot."""
+        ...
+
+    def newest_checkpoint(self, task_id: str) -> CheckpointRecord:
+        """The checkpoint with the highest version."""
+        ...
+
+    def refers_to(self, sha256: bytes, task_id: str = "") -> int | None:
+        """Size in bytes of an artifact that the task (or any task) refers to; None where none does."""
+        ...
+
+    def forget_checkpoints(self, task_id: str, *, keep: int) -> Sequence[bytes]:
+        """Remove all but version 0 and the newest `keep`; returns digests to which no task refers any more."""
+        ...
+
+    def rounds(self, task_id: str, *, after: int = 0) -> list[RoundRecord]:
+        """Rounds with a number above `after`, oldest first."""
+        ...
+
+    def newest_round(self, task_id: str) -> RoundRecord | None:
+        """The round with the highest number."""
+        ...
+
+    def newest_evaluation(self, task_id: str) -> RoundRecord | None:
+        """The newest committed evaluation round."""
+        ...
+
+    def begin_round(self, record: RoundRecord) -> None:
+        """A new open round."""
+        ...
+
+    def save_snapshot(self, record: RoundRecord, snapshot: SnapshotRecord, devices: Iterable[bytes]) -> None:
+        """Replace the round's snapshot and count these devices in; the round's counts are brought up to date.
+
+        Raises:
+            StorageError: also when the devices counted in are then not as many as the snapshot holds.
+        """
+        ...
+
+    def snapshot(self, task_id: str, number: int) -> SnapshotRecord | None:
+        """The round's snapshot, or None."""
+        ...
+
+    def counted(self, task_id: str, number: int) -> frozenset[bytes]:
+        """Ids of the devices that are counted in."""
+        ...
+
+    def is_counted(self, task_id: str, number: int, device: bytes) -> bool:
+        """Whether the device's report is counted in, and so acknowledged."""
+        ...
+
+    def commit_round(
+        self, record: RoundRecord, devices: Iterable[bytes], checkpoint: CheckpointRecord | None = None
+    ) -> None:
+        """Close an open round as committed: count in the last devices, add the checkpoint, remove the snapshot.
+
+        Raises:
+            StateError: the round is not open any more.
+            StorageError: also when the devices counted in are then not `record.reported`.
+        """
+        ...
+
+    def abandon_round(self, record: RoundRecord) -> None:
+        """Close an open round without a result; its snapshot is removed.
+
+        Raises:
+            StateError: the round is not open any more.
+        """
+        ...
+
+    def blob_keys(self) -> frozenset[str]:
+        """Every blob that a row refers to."""
+        ...
+
+    def close(self) -> None:
+        """Release connections."""
+        ...

@@ -1,0 +1,292 @@
+"""A `Database` over SQLAlchemy Core; what is particular to SQLite stands in `open_sqlite`."""
+
+import secrets
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, create_engine, delete, event, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
+
+from fieldfare.aggregator.storage import _rows as rows
+from fieldfare.aggregator.storage import _tables as t
+from fieldfare.aggregator.storage._errors import DamagedError
+from fieldfare.aggregator.storage._protocols import artifact_key
+from fieldfare.aggregator.storage._records import CheckpointRecord, RoundRecord, SnapshotRecord, TaskRecord
+from fieldfare.core.errors import StateError, StorageError
+from fieldfare.core.rounds import TICKET_KEY_BYTES, RoundState
+from fieldfare.core.tasks import NextRound, TaskState
+
+_OPEN_ROUND = (RoundState.SELECTING.value, RoundState.COLLECTING.value)
+_ENDED_TASK = tuple(state.value for state in TaskState if state.ended)
+_REPLICA = ""
+
+
+def open_sqlite(path: Path) -> "SqlDatabase":
+    """A data base in one file, with write-ahead log; a commit returns when it is on disk.
+
+    Raises:
+        StorageError: the file cannot be opened, is damaged, or was made by a newer version.
+    """
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _: Any) -> None:
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    return SqlDatabase(engine)
+
+
+class SqlDatabase:
+    """See `Database`.
+
+    Args:
+        engine: SQLite or PostgreSQL; tables are made where they are missing.
+
+    Raises:
+        StorageError: the data base cannot be used, or was made by a newer version.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._writing = threading.Lock()
+        try:
+            self._prepare()
+        except StorageError:
+            engine.dispose()
+            raise
+
+    def _prepare(self) -> None:
+        with self._write() as connection:
+            t.metadata.create_all(connection)
+            found = connection.scalar(select(t.facts.c.value).where(t.facts.c.name == "format_version"))
+            if found is None:
+                facts = {"format_version": str(t.FORMAT_VERSION).encode(), "ticket_key": secrets.token_bytes(32)}
+                connection.execute(insert(t.facts), [{"name": key, "value": value} for key, value in facts.items()])
+            elif not found.isdigit() or int(found) > t.FORMAT_VERSION:
+                raise StorageError(
+                    f"the state has format {found.decode(errors='replace')}, this Fieldfare reads "
+                    f"{t.FORMAT_VERSION}: upgrade Fieldfare"
+                )
+
+    def ticket_key(self) -> bytes:
+        """See `Database.ticket_key`."""
+        with self._read() as connection:
+            key: bytes | None = connection.scalar(select(t.facts.c.value).where(t.facts.c.name == "ticket_key"))
+        if key is None or len(key) != TICKET_KEY_BYTES:
+            raise DamagedError("the key that seals tickets is gone from the data base")
+        return key
+
+    def add_task(self, task: TaskRecord, checkpoint: CheckpointRecord) -> None:
+        """See `Database.add_task`."""
+        with self._write() as connection:
+            connection.execute(insert(t.tasks).values(**rows.from_task(task)))
+            connection.execute(insert(t.checkpoints).values(**rows.from_checkpoint(checkpoint)))
+
+    def task(self, task_id: str) -> TaskRecord | None:
+        """See `Database.task`."""
+        row = self._first(select(t.tasks).where(t.tasks.c.task_id == task_id))
+        return None if row is None else rows.to_task(row)
+
+    def tasks(self, *, population: str = "", name: str = "", active: bool = False) -> list[TaskRecord]:
+        """See `Database.tasks`."""
+        query = select(t.tasks).order_by(t.tasks.c.created_at, t.tasks.c.task_id)
+        if population:
+            query = query.where(t.tasks.c.population == population)
+        if name:
+            query = query.where(t.tasks.c.name == name)
+        if active:
+            query = query.where(t.tasks.c.state.not_in(_ENDED_TASK))
+        return [rows.to_task(row) for row in self._all(query)]
+
+    def set_task_state(self, task_id: str, state: TaskState, reason: str, ended_at: datetime | None) -> None:
+        """See `Database.set_task_state`."""
+        ended = rows.micros(ended_at)
+        with self._write() as connection:
+            values = {"state": state.value, "reason": reason, "ended_at": ended}
+            connection.execute(update(t.tasks).where(t.tasks.c.task_id == task_id).values(**values))
+            if state.ended:
+                still_open = (t.rounds.c.task_id == task_id) & t.rounds.c.state.in_(_OPEN_ROUND)
+                values = {"state": RoundState.ABANDONED.value, "reason": f"the task ended: {reason}", "ended_at": ended}
+                connection.execute(update(t.rounds).where(still_open).values(**values))
+                connection.execute(delete(t.snapshots).where(t.snapshots.c.task_id == task_id))
+
+    def newest_checkpoint(self, task_id: str) -> CheckpointRecord:
+        """See `Database.newest_checkpoint`."""
+        query = select(t.checkpoints).where(t.checkpoints.c.task_id == task_id)
+        row = self._first(query.order_by(t.checkpoints.c.version.desc()).limit(1))
+        if row is None:
+            raise DamagedError(f"task {task_id} has no checkpoint")
+        return rows.to_checkpoint(row)
+
+    def refers_to(self, sha256: bytes, task_id: str = "") -> int | None:
+        """See `Database.refers_to`."""
+        with self._read() as connection:
+            return _size_of(connection, sha256, task_id)
+
+    def forget_checkpoints(self, task_id: str, *, keep: int) -> Sequence[bytes]:
+        """See `Database.forget_checkpoints`."""
+        c = t.checkpoints.c
+        with self._write() as connection:
+            mine = select(c.version, c.sha256, c.state_sha256).where(c.task_id == task_id, c.version > 0)
+            old = connection.execute(mine.order_by(c.version.desc()).offset(keep)).all()
+            for row in old:
+                connection.execute(delete(t.checkpoints).where(c.task_id == task_id, c.version == row.version))
+            digests = {digest for row in old for digest in (row.sha256, row.state_sha256) if digest is not None}
+            return [digest for digest in digests if _size_of(connection, digest, "") is None]
+
+    def rounds(self, task_id: str, *, after: int = 0) -> list[RoundRecord]:
+        """See `Database.rounds`."""
+        query = select(t.rounds).where(t.rounds.c.task_id == task_id, t.rounds.c.number > after)
+        return [rows.to_round(row) for row in self._all(query.order_by(t.rounds.c.number))]
+
+    def newest_round(self, task_id: str) -> RoundRecord | None:
+        """See `Database.newest_round`."""
+        query = select(t.rounds).where(t.rounds.c.task_id == task_id)
+        row = self._first(query.order_by(t.rounds.c.number.desc()).limit(1))
+        return None if row is None else rows.to_round(row)
+
+    def newest_evaluation(self, task_id: str) -> RoundRecord | None:
+        """See `Database.newest_evaluation`."""
+        c = t.rounds.c
+        query = select(t.rounds).where(
+            c.task_id == task_id, c.kind == NextRound.EVALUATION.value, c.state == RoundState.COMMITTED.value
+        )
+        row = self._first(query.order_by(c.number.desc()).limit(1))
+        return None if row is None else rows.to_round(row)
+
+    def begin_round(self, record: RoundRecord) -> None:
+        """See `Database.begin_round`."""
+        with self._write() as connection:
+            connection.execute(insert(t.rounds).values(**rows.from_round(record)))
+
+    def save_snapshot(self, record: RoundRecord, snapshot: SnapshotRecord, devices: Iterable[bytes]) -> None:
+        """See `Database.save_snapshot`."""
+        with self._write() as connection:
+            self._update_open(connection, record)
+            _drop_snapshot(connection, record)
+            connection.execute(insert(t.snapshots).values(replica=_REPLICA, **rows.from_snapshot(snapshot)))
+            self._count_in(connection, record, devices, snapshot.count)
+
+    def snapshot(self, task_id: str, number: int) -> SnapshotRecord | None:
+        """See `Database.snapshot`."""
+        c = t.snapshots.c
+        row = self._first(select(t.snapshots).where(c.task_id == task_id, c.number == number))
+        return None if row is None else rows.to_snapshot(row)
+
+    def counted(self, task_id: str, number: int) -> frozenset[bytes]:
+        """See `Database.counted`."""
+        c = t.counted.c
+        return frozenset(
+            row[0] for row in self._all(select(c.device_id).where(c.task_id == task_id, c.number == number))
+        )
+
+    def is_counted(self, task_id: str, number: int, device: bytes) -> bool:
+        """See `Database.is_counted`."""
+        c = t.counted.c
+        query = select(c.number).where(c.task_id == task_id, c.number == number, c.device_id == device)
+        return self._first(query) is not None
+
+    def commit_round(
+        self, record: RoundRecord, devices: Iterable[bytes], checkpoint: CheckpointRecord | None = None
+    ) -> None:
+        """See `Database.commit_round`."""
+        with self._write() as connection:
+            self._update_open(connection, record)
+            _drop_snapshot(connection, record)
+            self._count_in(connection, record, devices, record.reported)
+            if checkpoint is not None:
+                connection.execute(insert(t.checkpoints).values(**rows.from_checkpoint(checkpoint)))
+
+    def abandon_round(self, record: RoundRecord) -> None:
+        """See `Database.abandon_round`."""
+        with self._write() as connection:
+            self._update_open(connection, record)
+            _drop_snapshot(connection, record)
+
+    def blob_keys(self) -> frozenset[str]:
+        """See `Database.blob_keys`."""
+        with self._read() as connection:
+            digests = set(connection.scalars(select(t.tasks.c.plan_sha256)))
+            digests.update(connection.scalars(select(t.checkpoints.c.sha256)))
+            digests.update(connection.scalars(select(t.checkpoints.c.state_sha256)))
+            snapshots = connection.scalars(select(t.snapshots.c.blob_key).where(t.snapshots.c.blob_key != ""))
+            return frozenset({*snapshots, *(artifact_key(one) for one in digests if one is not None)})
+
+    def close(self) -> None:
+        """See `Database.close`."""
+        self._engine.dispose()
+
+    def _update_open(self, connection: Connection, record: RoundRecord) -> None:
+        c = t.rounds.c
+        which = (c.task_id == record.task_id) & (c.number == record.number) & c.state.in_(_OPEN_ROUND)
+        if connection.execute(update(t.rounds).where(which).values(**rows.from_round(record))).rowcount != 1:
+            raise StateError(f"round {record.number} of task {record.task_id} is not open")
+
+    def _count_in(self, connection: Connection, record: RoundRecord, devices: Iterable[bytes], total: int) -> None:
+        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        values = [{"task_id": record.task_id, "number": record.number, "device_id": one} for one in devices]
+        if values:
+            # A write whose answer was lost is made again: rows that are there already are no error.
+            connection.execute(dialect.insert(t.counted).on_conflict_do_nothing(), values)
+        c = t.counted.c
+        mine = select(func.count()).select_from(t.counted).where(c.task_id == record.task_id, c.number == record.number)
+        found = connection.scalar(mine)
+        if found != total:
+            raise StorageError(f"round {record.number} counts {found} devices, but its sum holds {total} updates")
+
+    def _first(self, query: Any) -> Row[Any] | None:
+        with self._read() as connection:
+            return connection.execute(query).first()
+
+    def _all(self, query: Any) -> Sequence[Row[Any]]:
+        with self._read() as connection:
+            return connection.execute(query).all()
+
+    @contextmanager
+    def _read(self) -> Iterator[Connection]:
+        try:
+            with self._engine.connect() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise StorageError(f"cannot read the data base: {_cause(error)}") from error
+
+    @contextmanager
+    def _write(self) -> Iterator[Connection]:
+        try:
+            # SQLite has one writer at a time; waiting here is fairer than its busy handler.
+            with self._writing, self._engine.begin() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise StorageError(f"cannot write to the data base: {_cause(error)}") from error
+
+
+def _size_of(connection: Connection, sha256: bytes, task_id: str) -> int | None:
+    c = t.checkpoints.c
+    queries = (
+        select(t.tasks.c.plan_bytes, t.tasks.c.task_id).where(t.tasks.c.plan_sha256 == sha256),
+        select(c.size_bytes, c.task_id).where(c.sha256 == sha256),
+    )
+    for query in queries:
+        only = query if not task_id else query.where(query.selected_columns.task_id == task_id)
+        if (row := connection.execute(only.limit(1)).first()) is not None:
+            return int(row[0])
+    if task_id:
+        # A server optimiser's state is nobody's to fetch; it only must not be removed while a row refers to it.
+        return None
+    size: int | None = connection.scalar(select(c.state_bytes).where(c.state_sha256 == sha256).limit(1))
+    return size
+
+
+def _drop_snapshot(connection: Connection, record: RoundRecord) -> None:
+    c = t.snapshots.c
+    connection.execute(delete(t.snapshots).where(c.task_id == record.task_id, c.number == record.number))
+
+
+def _cause(error: SQLAlchemyError) -> str:
+    return str(getattr(error, "orig", None) or error).partition("\n")[0]

@@ -1,0 +1,88 @@
+"""The tables, in SQLAlchemy Core. Times are microseconds since 1970 in UTC."""
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
+
+FORMAT_VERSION = 1
+"""Raise this with every change that an older version cannot read."""
+
+metadata = MetaData()
+
+facts = Table(
+    "facts",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("task_id", String(32), primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("population", String(64), nullable=False, index=True),
+    Column("spec", LargeBinary, nullable=False),
+    Column("state", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("plan_sha256", LargeBinary(32), nullable=False),
+    Column("plan_bytes", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+)
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("task_id", ForeignKey("tasks.task_id"), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("sha256", LargeBinary(32), nullable=False, index=True),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("state_sha256", LargeBinary(32)),
+    Column("state_bytes", BigInteger),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+rounds = Table(
+    "rounds",
+    metadata,
+    Column("task_id", ForeignKey("tasks.task_id"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("kind", Integer, nullable=False),
+    Column("state", Integer, nullable=False),
+    Column("checkpoint_version", Integer, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Column("reason", Text, nullable=False),
+    Column("assigned", Integer, nullable=False),
+    Column("reported", Integer, nullable=False),
+    Column("withdrawn", Integer, nullable=False),
+    Column("refused", Integer, nullable=False),
+    Column("examples", BigInteger, nullable=False),
+    Column("bytes_up", BigInteger, nullable=False),
+    Column("bytes_down", BigInteger, nullable=False),
+    Column("metrics", Text, nullable=False),
+    Column("refusals", Text, nullable=False),
+)
+
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("task_id", ForeignKey("tasks.task_id"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    # Room for several replicas, each with a partial sum of its own; one replica has the empty name.
+    Column("replica", String(64), primary_key=True),
+    Column("blob_key", Text, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("weight", BigInteger, nullable=False),
+    Column("metrics", Text, nullable=False),
+)
+
+# The primary key is the promise that a device counts once in a round.
+counted = Table(
+    "counted",
+    metadata,
+    Column("task_id", ForeignKey("tasks.task_id"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("device_id", LargeBinary(16), primary_key=True),
+)
+
+Index("tasks_name", tasks.c.name)
