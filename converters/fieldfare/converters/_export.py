@@ -135,6 +135,12 @@ def _manifest(model: Any, training: Training, *, name: str, batch_size: int, gra
     if layers := dropout_layers(model):
         names = ", ".join(layer.name for layer in layers)
         notes.append(f"{names}: the masks are the plan's own, and repeat with step and input; Keras draws others")
+    tables = [one.name for one in flat_layers(model) if isinstance(one, keras.layers.Embedding) and one.trainable]
+    if tables and not isinstance(training.optimizer, keras.optimizers.SGD):
+        notes.append(
+            f"{', '.join(tables)}: gradients of a row that occurs several times in a batch are summed before the "
+            "optimizer squares them; Keras on TensorFlow squares them one by one"
+        )
     made_with = tuple(f"{package} {metadata.version(package)}" for package in ("fieldfare", "tensorflow", "keras"))
     return Manifest(
         name=name,

@@ -181,5 +181,8 @@ def _keras_step(model: Any, training: Training, batch: Examples) -> float:
             # The mean over all elements, as every mean reduction of Keras without sample weights.
             total += term.factor * tf.reduce_mean(term.function(wanted, outputs[term.output]))
     slopes = tape.gradient(total, [one.value for one in model.trainable_variables])
-    training.optimizer.apply(slopes, model.trainable_variables)
+    # Dense, as Keras has them on its other backends: on TensorFlow, the adaptive optimisers square the gradients of a
+    # word's occurrences in a batch one by one instead of their sum.
+    dense = [None if slope is None else tf.convert_to_tensor(slope) for slope in slopes]
+    training.optimizer.apply(dense, model.trainable_variables)
     return float(total)
