@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from fieldfare.core.command import Console
-from fieldfare.core.errors import ConfigError, DataError, NotFoundError, StorageError
+from fieldfare.core.errors import ConfigError, StorageError
 from fieldfare.core.sessions import Ended, Participation
 from fieldfare.sdk.commands._words import bytes_words, participation_line
 from fieldfare.sdk.commands.plan import load_manifest
 from fieldfare.sdk.conditions import Conditions
 from fieldfare.sdk.device import Device, DeviceFolder, Predictor
 from fieldfare.sdk.ledger import LedgerEntry
-from fieldfare.sdk.reading import read_examples
+from fieldfare.sdk.reading import load_npz, read_examples
 from fieldfare.sdk.store import ExampleStore
 from fieldfare.sdk.training import LiteRtTrainer
 
@@ -112,14 +112,7 @@ def ledger(options: argparse.Namespace, console: Console) -> int:
 
 def predict(options: argparse.Namespace, console: Console) -> int:
     """`device predict`."""
-    if not options.inputs.is_file():
-        raise NotFoundError(f"{options.inputs} is not there")
-    try:
-        with np.load(options.inputs, allow_pickle=False) as archive:
-            inputs = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, AttributeError) as error:
-        raise DataError(f"{options.inputs} is no NPZ file") from error
-    outputs: dict[str, Any] = Predictor(DeviceFolder(options.folder)).predict(inputs)
+    outputs: dict[str, Any] = Predictor(DeviceFolder(options.folder)).predict(load_npz(options.inputs))
     try:
         with options.outputs.open("wb") as file:
             np.savez(file, **outputs)

@@ -1,0 +1,370 @@
+"""A device against a real gRPC server: everything that can go wrong on the way, and what the ledger says of it."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fieldfare.core.encodings import FLOAT16, decode_update
+from fieldfare.core.errors import NotFoundError, ProtocolError, StateError
+from fieldfare.core.sessions import Ended, Participation, RetrySettings
+from fieldfare.core.tasks import LocalTrainingSpec
+from fieldfare.core.weights import pack_weights, sha256
+from fieldfare.protos.v1 import aggregator_pb2, task_pb2
+from fieldfare.sdk import Conditions, Device, ExampleStore
+from fieldfare.sdk.device import DeviceFolder
+from fieldfare.sdk.ledger import LedgerKind
+from tests.support.scripted_aggregator import CHUNK, ScriptedAggregator
+from tests.support.tiny_plan import tiny_manifest, tiny_plan
+
+QUICK = RetrySettings(tries=3, first=timedelta(milliseconds=1), longest=timedelta(milliseconds=5))
+MANIFEST = tiny_manifest()
+CHECKPOINT = pack_weights(MANIFEST.weight_specs, np.float32([0.5, -0.25]))
+CANARY = 7712.25
+
+
+@dataclass
+class Bench:
+    """One device, its store and its aggregator."""
+
+    folder: Path
+    store: ExampleStore
+    aggregator: ScriptedAggregator
+
+    def device(self, **changes) -> Device:
+        settings = {"aggregator": self.aggregator.address, "retry": QUICK, "seed": 1, "store": self.store}
+        return Device(self.folder, population="digits", **(settings | changes))
+
+    def offer(self, **changes) -> aggregator_pb2.Assignment:
+        return self.aggregator.offer(tiny_plan(), CHECKPOINT, **changes)
+
+    def once(self, **changes) -> Participation:
+        with self.device(**changes) as device:
+            return device.run_once()
+
+    def check_ledger(self) -> None:
+        """What the ledger says is what the aggregator saw, and nobody has touched it."""
+        with DeviceFolder(self.folder).open_ledger() as ledger:
+            assert ledger.total_bytes() == self.aggregator.bytes_in
+            assert ledger.verify() is None
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    x = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
+    with ScriptedAggregator() as aggregator, ExampleStore.create(tmp_path / "s.db", MANIFEST.example_specs) as store:
+        store.add_many({"x": x, "y": 2 * x})
+        yield Bench(tmp_path / "device", store, aggregator)
+
+
+def test_a_round_from_check_in_to_receipt(bench: Bench) -> None:
+    given = bench.offer(encoding=FLOAT16)
+    done = bench.once()
+    assert done.ended is Ended.COUNTED
+    assert done.assignment is not None
+    assert done.metrics is not None
+    (check_in,) = bench.aggregator.check_ins
+    assert check_in.population == "digits"
+    assert len(check_in.device_id) == 16
+    assert check_in.capabilities.sdk.startswith("fieldfare ")
+    assert check_in.capabilities.runtime.startswith("ai-edge-litert ")
+    assert list(check_in.capabilities.encoding_stages) == ["float16", "float32"]
+    (seen,) = bench.aggregator.reports
+    assert seen.header.ticket == given.ticket
+    assert seen.header.example_count == 17
+    assert seen.trailer is not None
+    assert seen.trailer.sha256 == sha256(seen.payload)
+    assert np.abs(decode_update(FLOAT16, seen.payload, 2, max_abs_value=10)).max() > 0
+    bench.check_ledger()
+    with DeviceFolder(bench.folder).open_ledger() as ledger:
+        (update,) = [row for row in ledger if row.kind is LedgerKind.UPDATE]
+        assert (update.task, update.round_number, update.encoding) == ("task-1", 3, "float16")
+        assert update.update_norm == pytest.approx(
+            float(np.linalg.norm(decode_update(FLOAT16, seen.payload, 2, max_abs_value=10)))
+        )
+
+
+def test_the_device_keeps_its_id_and_its_cache(bench: Bench) -> None:
+    for _ in range(2):
+        bench.offer()
+        bench.once()
+    assert len({request.device_id for request in bench.aggregator.check_ins}) == 1
+    assert len(bench.aggregator.fetches) == 2
+    assert bench.aggregator.reports[0].payload == bench.aggregator.reports[1].payload
+
+
+def test_evaluation_reports_metrics_only(bench: Bench) -> None:
+    bench.offer(kind=task_pb2.ROUND_KIND_EVALUATION)
+    assert bench.once().ended is Ended.COUNTED
+    (seen,) = bench.aggregator.reports
+    assert seen.header.example_count == 3
+    assert {metric.name for metric in seen.header.metrics} == {"loss", "mean_absolute_error"}
+    assert seen.payload == b""
+    assert not seen.header.tensors
+    bench.check_ledger()
+
+
+def test_nothing_to_do(bench: Bench) -> None:
+    idle = bench.once()
+    assert (idle.ended, idle.detail) == (Ended.IDLE, "no task")
+    assert idle.come_back_after == timedelta(milliseconds=50)
+
+
+def test_a_download_that_is_cut_resumes(bench: Bench) -> None:
+    bench.offer()
+    bench.aggregator.cuts.extend([3 * CHUNK, 2 * CHUNK])
+    assert bench.once().ended is Ended.COUNTED
+    plan = sha256(tiny_plan())
+    assert [one.offset for one in bench.aggregator.fetches if one.sha256 == plan] == [0, 3 * CHUNK, 5 * CHUNK]
+    bench.check_ledger()
+
+
+def test_a_download_resumes_in_another_process_life(bench: Bench) -> None:
+    bench.offer()
+    bench.aggregator.cuts.extend([CHUNK] * 3)
+    assert bench.once().ended is Ended.UNREACHABLE
+    bench.offer()
+    assert bench.once().ended is Ended.COUNTED
+    assert [one.offset // CHUNK for one in bench.aggregator.fetches][:4] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("statuses", "questions", "ended"),
+    [
+        (["PENDING", "ACCEPTED"], [False, True], Ended.COUNTED),
+        (["PENDING", "UNKNOWN", "ACCEPTED"], [False, True, False], Ended.COUNTED),
+        (["UNKNOWN", "DUPLICATE"], [False, False], Ended.COUNTED),
+        (["LATE"], [False], Ended.LATE),
+        (["PENDING", "LATE"], [False, True], Ended.LATE),
+        (["INVALID"], [False], Ended.REFUSED),
+    ],
+)
+def test_receipts(bench: Bench, statuses: list[str], questions: list[bool], ended: Ended) -> None:
+    bench.offer()
+    bench.aggregator.receipts.extend(aggregator_pb2.ReceiptStatus.Value(f"RECEIPT_STATUS_{one}") for one in statuses)
+    assert bench.once().ended is ended
+    assert [seen.header.receipt_only for seen in bench.aggregator.reports] == questions
+    assert len({seen.payload for seen in bench.aggregator.reports if not seen.header.receipt_only}) == 1
+    assert DeviceFolder(bench.folder).outbox.is_empty
+    bench.check_ledger()
+
+
+def test_a_report_is_kept_while_the_aggregator_is_down_and_settled_after(bench: Bench) -> None:
+    bench.offer()
+    bench.aggregator.receipts.append(aggregator_pb2.RECEIPT_STATUS_PENDING)
+    stop = threading.Event()
+
+    class StopsServer:
+        """The moment the receipt is pending, the aggregator goes away."""
+
+        def wait(self, timeout: float | None = None) -> bool:
+            if bench.aggregator.reports:
+                bench.aggregator.stop()
+            return stop.wait(0 if timeout is None else min(timeout, 0.01))
+
+        def is_set(self) -> bool:
+            return False
+
+    with bench.device() as device:
+        away = device.run_once(StopsServer())  # type: ignore[arg-type]
+    assert away.ended is Ended.UNREACHABLE
+    assert "connection refused" in away.detail or "cannot reach" in away.detail
+    assert not DeviceFolder(bench.folder).outbox.is_empty
+    bench.aggregator.start()
+    bench.aggregator.receipts.extend([aggregator_pb2.RECEIPT_STATUS_UNKNOWN, aggregator_pb2.RECEIPT_STATUS_ACCEPTED])
+    bench.offer()
+    settled = bench.once()
+    assert settled.ended is Ended.COUNTED
+    assert settled.assignment is None
+    first, asked, sent = bench.aggregator.reports
+    assert asked.header.receipt_only
+    assert sent.payload == first.payload
+    assert len(bench.aggregator.check_ins) == 1
+    with DeviceFolder(bench.folder).open_ledger() as ledger:
+        assert {row.task for row in ledger if row.kind is LedgerKind.RECEIPT} == {"task-1"}
+    assert bench.once().ended is Ended.COUNTED
+
+
+def test_nobody_listens(bench: Bench) -> None:
+    bench.aggregator.stop()
+    away = bench.once()
+    assert away.ended is Ended.UNREACHABLE
+    assert "(connection refused): is `fieldfare serve` running there?" in away.detail
+
+
+def test_an_answer_before_the_end_of_a_large_report(bench: Bench) -> None:
+    """The server answers after the header and never reads the payload of some megabytes."""
+    wide = tiny_manifest(features=2_000_000)
+    with ExampleStore.create(bench.folder.with_name("w.db"), wide.example_specs, held_out_share=0) as store:
+        store.add_many({"x": np.ones((1, 2_000_000), np.float32), "y": np.ones((1, 1), np.float32)})
+        checkpoint = pack_weights(wide.weight_specs, np.zeros(2_000_001, np.float32))
+        local = LocalTrainingSpec(learning_rate=1e-7).to_proto()
+        bench.aggregator.offer(tiny_plan(1, 2_000_000), checkpoint, local=local)
+        bench.aggregator.answer_early = True
+        bench.aggregator.receipts.append(aggregator_pb2.RECEIPT_STATUS_LATE)
+        assert bench.once(store=store).ended is Ended.LATE
+        bench.aggregator.offer(tiny_plan(1, 2_000_000), checkpoint, local=local)
+        bench.aggregator.answer_early = False
+        assert bench.once(store=store).ended is Ended.COUNTED
+        assert len(bench.aggregator.reports[-1].payload) == 8_000_004
+
+
+def test_a_device_that_cannot_do_the_work_says_so(bench: Bench) -> None:
+    bench.offer(local=LocalTrainingSpec(min_examples=1000).to_proto())
+    gone = bench.once()
+    assert gone.ended is Ended.WITHDRAWN
+    assert "needs 1000" in gone.detail
+    (seen,) = bench.aggregator.reports
+    assert seen.header.outcome == aggregator_pb2.OUTCOME_TOO_FEW_EXAMPLES
+    assert seen.header.example_count == 0
+    bench.check_ledger()
+
+
+def test_predict_offline_with_the_last_checkpoint(bench: Bench) -> None:
+    inputs = {"x": np.float32([[2], [4], [6], [8], [10]])}
+    with bench.device() as device:
+        with pytest.raises(NotFoundError, match="take part in a round first"):
+            device.predict(inputs)
+        bench.offer()
+        device.run_once()
+        bench.aggregator.stop()
+        np.testing.assert_allclose(device.predict(inputs)["dense"], 0.5 * inputs["x"] - 0.25)
+    with bench.device() as again:
+        np.testing.assert_allclose(again.predict(inputs)["dense"], 0.5 * inputs["x"] - 0.25)
+        bench.aggregator.start()
+        newer = pack_weights(MANIFEST.weight_specs, np.float32([3, 1]))
+        bench.aggregator.offer(tiny_plan(), newer, checkpoint_version=3)
+        assert again.run_once().ended is Ended.COUNTED
+        np.testing.assert_allclose(again.predict(inputs)["dense"], 3 * inputs["x"] + 1)
+
+
+def test_a_bad_checkpoint_does_not_replace_the_last_good_one(bench: Bench) -> None:
+    bench.offer()
+    with bench.device() as device:
+        device.run_once()
+        bench.aggregator.offer(tiny_plan(), b"no weights at all")
+        assert device.run_once().ended is Ended.WITHDRAWN
+        assert device.predict({"x": np.float32([[2]])})["dense"].tolist() == [[0.75]]
+
+
+def test_conditions_before_and_between_steps(bench: Bench) -> None:
+    class Battery:
+        def __init__(self, *states: bool) -> None:
+            self.states = list(states)
+
+        def on_power(self) -> bool:
+            return self.states.pop(0) if len(self.states) > 1 else self.states[0]
+
+        def battery_percent(self) -> float:
+            return 50.0
+
+        def free_memory_bytes(self) -> int:
+            return 10**9
+
+    conditions = Conditions(on_power=True, min_battery_percent=10)
+    idle = bench.once(conditions=conditions, probe=Battery(False))
+    assert (idle.ended, idle.detail) == (Ended.IDLE, "the device is not on mains power")
+    assert idle.come_back_after == timedelta(minutes=1)
+    assert bench.aggregator.check_ins == []
+    bench.offer()
+    gone = bench.once(conditions=conditions, probe=Battery(True, False))
+    assert gone.ended is Ended.WITHDRAWN
+    assert bench.aggregator.reports[0].header.outcome == aggregator_pb2.OUTCOME_CONDITIONS
+    bench.offer()
+    assert bench.once(conditions=conditions, probe=Battery(True)).ended is Ended.COUNTED
+
+
+def test_one_folder_one_device(bench: Bench) -> None:
+    with bench.device() as first, bench.device() as second:
+        first.run_once()
+        with pytest.raises(StateError, match="another device is running"):
+            second.run_once()
+        first.close()
+        second.run_once()
+
+
+def test_run_forever_until_it_is_stopped(bench: Bench) -> None:
+    for _ in range(2):
+        bench.offer()
+    stop, seen = threading.Event(), []
+
+    def note(participation: Participation) -> None:
+        seen.append(participation.ended)
+        if len(seen) == 3:
+            stop.set()
+
+    with bench.device() as device:
+        device.run_forever(stop, note)
+    assert seen == [Ended.COUNTED, Ended.COUNTED, Ended.IDLE]
+
+
+def test_run_forever_ends_when_idle_and_survives_an_aggregator_that_is_away(bench: Bench) -> None:
+    bench.aggregator.stop()
+    seen = []
+    with bench.device() as device:
+        device.run_forever(threading.Event(), seen.append, idle_after=timedelta(seconds=0.3))
+    assert {one.ended for one in seen} == {Ended.UNREACHABLE}
+
+
+def test_run_forever_survives_a_peer_of_another_kind(bench: Bench) -> None:
+    bench.offer(max_abs_value=0.0)
+    bench.offer(max_abs_value=0.0)
+    seen = []
+    with bench.device() as device:
+        with pytest.raises(ProtocolError):
+            device.run_once()
+        device.run_forever(threading.Event(), seen.append, idle_after=timedelta(seconds=0.05))
+    assert seen[0].ended is Ended.UNREACHABLE
+    assert seen[0].come_back_after == timedelta(hours=1)
+
+
+def test_a_stop_gives_up_between_steps_and_tells_the_aggregator(bench: Bench) -> None:
+    bench.offer()
+    stop = threading.Event()
+    trainer_started = bench.store.training
+
+    class Source:
+        specs = bench.store.specs
+
+        def training(self, limit=None):
+            stop.set()
+            return trainer_started(limit)
+
+        def held_out(self):
+            return bench.store.held_out()
+
+    with bench.device(store=Source()) as device:
+        assert device.run_once(stop).ended is Ended.WITHDRAWN
+        assert device.run_once(stop).detail == "stopped"
+    assert bench.aggregator.reports[0].header.outcome == aggregator_pb2.OUTCOME_CONDITIONS
+
+
+def test_a_damaged_outbox_is_no_crash_loop(bench: Bench) -> None:
+    bench.folder.mkdir()
+    (bench.folder / "outbox").write_bytes(b"half a repo")
+    bench.offer()
+    assert bench.once().ended is Ended.COUNTED
+
+
+def test_no_example_leaves(bench: Bench) -> None:
+    """Canary values in the examples are in no message that the aggregator gets."""
+    bench.store.delete(everything=True)
+    bench.store.add_many({"x": np.full((20, 1), CANARY, np.float32), "y": np.full((20, 1), 0.5, np.float32)})
+    bench.offer(local=LocalTrainingSpec(learning_rate=1e-9).to_proto())
+    bench.offer(kind=task_pb2.ROUND_KIND_EVALUATION)
+    bench.once()
+    bench.once()
+    messages = [
+        *bench.aggregator.check_ins,
+        *bench.aggregator.fetches,
+        *(one.header for one in bench.aggregator.reports),
+    ]
+    sent = b"".join(one.SerializeToString() for one in messages) + b"".join(s.payload for s in bench.aggregator.reports)
+    assert len(bench.aggregator.reports) == 2
+    for dtype in ("<f4", "<f8", ">f4", "<f2", "<i4"):
+        assert np.array([CANARY]).astype(dtype).tobytes() not in sent
+    assert str(CANARY).encode() not in sent

@@ -1,0 +1,206 @@
+"""`fieldfare device` and `fieldfare plan`, run as a user runs them."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fieldfare.core.command import Console, run
+from fieldfare.core.weights import pack_weights
+from fieldfare.protos.v1 import aggregator_pb2, task_pb2
+from fieldfare.sdk import ExampleStore
+from tests.support.scripted_aggregator import ScriptedAggregator
+from tests.support.tiny_plan import tiny_manifest, tiny_plan
+
+ENTRIES = [
+    metadata.EntryPoint(name, f"fieldfare.sdk.commands.{name}:COMMAND", "fieldfare.commands")
+    for name in ("device", "plan")
+]
+MANIFEST = tiny_manifest(features=2)
+CHECKPOINT = pack_weights(MANIFEST.weight_specs, np.zeros(3, np.float32))
+
+
+class Shop:
+    """A folder to work in, and the command."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.plan, self.store, self.device = folder / "plan.tflite", folder / "s.db", folder / "device"
+        self.plan.write_bytes(tiny_plan(features=2))
+        rows = [f"{i / 10},{-i / 10},{i}" for i in range(20)]
+        (folder / "data.csv").write_text("\n".join(["a,b,y", *rows]))
+
+    def __call__(self, *arguments: object) -> tuple[int, str, str]:
+        out, err = io.StringIO(), io.StringIO()
+        status = run([str(one) for one in arguments], Console(out, err), {}, ENTRIES)
+        return status, out.getvalue(), err.getvalue()
+
+    def add(self, *files: str) -> tuple[int, str, str]:
+        paths = [self.folder / name for name in files or ("data.csv",)]
+        return self("device", "add", "--store", self.store, "--plan", self.plan, *paths)
+
+    def run(self, aggregator: ScriptedAggregator, *more: object) -> tuple[int, str, str]:
+        where = ("--store", self.store, "--folder", self.device, "--aggregator", aggregator.address)
+        return self("device", "run", *where, "--population", "digits", *more)
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    return Shop(tmp_path)
+
+
+def test_plan_show(shop: Shop) -> None:
+    status, out, _ = shop("plan", "show", shop.plan)
+    assert status == 0
+    for words in ("plan tiny:", "  x  float32 [2]", "dense/kernel  float32 [2, 1]", "mean_squared_error", "sgd"):
+        assert words in out
+    assert shop("plan", "show", shop.folder / "absent")[0] == 1
+    status, _, err = shop("plan", "show", shop.folder / "data.csv")
+    assert status == 1
+    assert "not a Fieldfare plan" in err
+
+
+def test_add_creates_the_store_typed_by_the_plan(shop: Shop) -> None:
+    status, out, _ = shop.add()
+    assert status == 0
+    assert "data.csv: 20 examples added" in out
+    assert "holds 20 examples, 3 of them held out" in out
+    with ExampleStore.open(shop.store) as store:
+        assert store.specs == MANIFEST.example_specs
+    np.savez(shop.folder / "more.npz", x=np.ones((5, 2), np.float32), y=np.ones((5, 1), np.float32))
+    status, out, _ = shop("device", "add", "--store", shop.store, shop.folder / "more.npz", shop.folder / "data.csv")
+    assert status == 0
+    assert "holds 45 examples" in out
+
+
+def test_add_says_what_is_wrong(shop: Shop) -> None:
+    status, _, err = shop("device", "add", "--store", shop.store, shop.folder / "data.csv")
+    assert (status, "--plan" in err) == (2, True)
+    assert not shop.store.exists()
+    (shop.folder / "bad.csv").write_text("a,b,y\n1,2,3\n1,7712x,3\n")
+    status, out, err = shop.add("data.csv", "bad.csv")
+    assert status == 1
+    assert out == ""
+    assert "bad.csv: row 3, column 2 ('x')" in err
+    assert "7712" not in err
+    with ExampleStore.open(shop.store) as store:
+        assert store.count() == 0
+
+
+def test_run_once_trains_and_evaluates(shop: Shop) -> None:
+    shop.add()
+    with ScriptedAggregator() as aggregator:
+        aggregator.offer(shop.plan.read_bytes(), CHECKPOINT)
+        status, out, _ = shop.run(aggregator, "--once", "--seed", 1)
+        assert status == 0
+        assert out.startswith("round 3 of task task-1: trained on 17 examples, loss ")
+        assert out.endswith(" counted: as scripted\n")
+        aggregator.offer(shop.plan.read_bytes(), CHECKPOINT, kind=task_pb2.ROUND_KIND_EVALUATION)
+        status, out, _ = shop.run(aggregator, "--once")
+        assert "evaluated on 3 examples, loss " in out
+        assert "mean_absolute_error" in out
+        aggregator.offer(shop.plan.read_bytes(), CHECKPOINT)
+        aggregator.receipts.append(aggregator_pb2.RECEIPT_STATUS_INVALID)
+        status, out, _ = shop.run(aggregator, "--once")
+        assert (status, "refused: as scripted" in out) == (1, True)
+        status, out, _ = shop.run(aggregator, "--until-idle", "0.1")
+        assert status == 0
+        assert "idle: no task" in out
+
+
+def test_status_ledger_and_predict(shop: Shop) -> None:
+    shop.add()
+    with ScriptedAggregator() as aggregator:
+        aggregator.offer(shop.plan.read_bytes(), CHECKPOINT)
+        shop.run(aggregator, "--once")
+    status, out, _ = shop("device", "status", "--store", shop.store, "--folder", shop.device)
+    assert status == 0
+    assert "20 examples, 3 held out" in out
+    assert "version 2 of task task-1" in out
+    assert "none waits" in out
+    status, out, _ = shop("device", "ledger", "--folder", shop.device, "--verify")
+    assert status == 0
+    lines = out.splitlines()
+    assert [line.split()[2] for line in lines[1:5]] == ["check_in", "fetch", "fetch", "update"]
+    assert lines[-1] == "verified: no row was changed"
+    total = sum(int(line.split()[3]) for line in lines[1:5])
+    assert lines[-2].split() == ["total", str(total), "in", "4", "messages"]
+    assert total == aggregator.bytes_in
+    np.savez(shop.folder / "in.npz", x=np.ones((3, 2), np.float32))
+    status, out, _ = shop("device", "predict", "--folder", shop.device, shop.folder / "in.npz", shop.folder / "out.npz")
+    assert status == 0
+    assert np.load(shop.folder / "out.npz")["dense"].tolist() == [[0.0]] * 3
+
+
+def test_a_changed_ledger_is_found(shop: Shop) -> None:
+    import sqlite3
+
+    shop.add()
+    with ScriptedAggregator() as aggregator:
+        shop.run(aggregator, "--once")
+    connection = sqlite3.connect(shop.device / "ledger.db")
+    connection.executescript("DROP TRIGGER no_update; UPDATE entries SET bytes = 1;")
+    connection.close()
+    status, _, err = shop("device", "ledger", "--folder", shop.device, "--verify")
+    assert (status, "row 1 is not as it was written" in err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_status"),
+    [
+        (["device", "status"], 2),
+        (["device", "status", "--folder", "absent"], 1),
+        (["device", "run", "--store", "absent", "--folder", "f", "--population", "p"], 1),
+        (["device", "ledger", "--folder", "absent"], 1),
+        (["device", "run", "--store", "s", "--folder", "f", "--population", "p", "--threads", "0"], 2),
+        (["device", "run", "--store", "s", "--folder", "f", "--population", "p", "--min-battery", "101"], 2),
+    ],
+)
+def test_errors_are_one_line(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, arguments: list[str], exit_status: int
+) -> None:
+    monkeypatch.chdir(shop.folder)
+    status, out, err = shop(*arguments)
+    assert status == exit_status
+    assert out == ""
+    assert err.startswith("fieldfare: ")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["device"], ["device", "add"], ["device", "run"], ["plan"], ["plan", "show"]])
+def test_help_has_an_example(shop: Shop, capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        shop(*arguments, "--help")
+    text = capsys.readouterr().out
+    assert ("Example: fieldfare" in text) is (len(arguments) == 2)
+
+
+MAIN = """
+import sys
+from fieldfare.core.command import Console, run
+from importlib import metadata
+entry = metadata.EntryPoint("device", "fieldfare.sdk.commands.device:COMMAND", "fieldfare.commands")
+sys.exit(run(sys.argv[1:], Console(sys.stdout, sys.stderr), {}, [entry]))
+"""
+
+
+@pytest.mark.parametrize(("number", "exit_status"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_signals_end_it_in_good_order(shop: Shop, number: signal.Signals, exit_status: int) -> None:
+    shop.add()
+    with ScriptedAggregator() as aggregator:
+        command = ["device", "run", "--store", shop.store, "--folder", shop.device, "--population", "digits"]
+        command += ["--aggregator", aggregator.address]
+        arguments = [sys.executable, "-c", MAIN, *map(str, command)]
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith("idle: no task")
+            os.kill(process.pid, number)
+            assert process.wait(30) == exit_status
+            assert process.stderr is not None
+            assert "Traceback" not in process.stderr.read()

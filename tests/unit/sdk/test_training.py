@@ -1,0 +1,233 @@
+"""Local training against figures computed with NumPy from the equations of the tiny plan."""
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fieldfare.core.encodings import FLOAT32
+from fieldfare.core.errors import StateError
+from fieldfare.core.sessions import Artifact, Assignment, WorkResult
+from fieldfare.core.tasks import Algorithm, LocalTrainingSpec, NextRound
+from fieldfare.core.weights import TensorSpec, pack_weights, sha256
+from fieldfare.protos.v1 import aggregator_pb2
+from fieldfare.sdk.training import Job, LiteRtTrainer, do_work
+from tests.support.tiny_plan import tiny_manifest, tiny_plan
+
+SPECS = tiny_manifest(features=2).example_specs
+WEIGHTS = tiny_manifest(features=2).weight_specs
+START = np.array([0.5, -0.25, 0.125], np.float32)
+RNG = np.random.default_rng(5)
+X = RNG.normal(size=(10, 2)).astype(np.float32)
+Y = (X @ np.float32([[1.5], [-2.0]]) + np.float32(0.75)).astype(np.float32)
+
+
+class Source:
+    """Examples in memory."""
+
+    def __init__(self, training: int = 10, held_out: int = 0, specs=SPECS) -> None:
+        self.specs = tuple(specs)
+        self._training, self._held_out = training, held_out
+
+    def training(self, limit: int | None = None):
+        first = 0 if limit is None else max(self._training - limit, 0)
+        return {"x": X[first : self._training], "y": Y[first : self._training]}
+
+    def held_out(self):
+        return {"x": X[: self._held_out], "y": Y[: self._held_out]}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("plan")
+    (folder / "plan").write_bytes(tiny_plan(features=2))
+    (folder / "weights").write_bytes(pack_weights(WEIGHTS, START))
+    return folder / "plan", folder / "weights"
+
+
+@pytest.fixture(scope="module")
+def trainer() -> LiteRtTrainer:
+    return LiteRtTrainer()
+
+
+def assignment(**changes) -> Assignment:
+    made = Assignment(
+        ticket=b"t",
+        task_id="task",
+        round_number=1,
+        kind=NextRound.TRAINING,
+        plan=Artifact(sha256(tiny_plan(features=2)), 1),
+        checkpoint_version=0,
+        checkpoint=Artifact(bytes(32), 1),
+        local=LocalTrainingSpec(learning_rate=0.05),
+        algorithm=Algorithm.FEDAVG,
+        encoding=FLOAT32,
+        report_within=timedelta(minutes=1),
+        max_abs_value=256.0,
+    )
+    return replace(made, **changes)
+
+
+def work(trainer, files, source=None, *, seed: int = 1, interrupt=lambda: "", **changes) -> WorkResult:
+    return do_work(
+        Job(assignment(**changes), *files),
+        trainer,
+        source or Source(),
+        rng=np.random.default_rng(seed),
+        interrupt=interrupt,
+    )
+
+
+def slope(w: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, float]:
+    x, y = X[rows].astype(np.float64), Y[rows].astype(np.float64)[:, 0]
+    error = x @ w[:2] + w[2] - y
+    return np.append(2 * error @ x, 2 * error.sum()) / len(rows), float((error**2).mean())
+
+
+def by_hand(order_of, epochs: int, rate: float, rows: int = 10, batch: int = 4, steps: int = 10**9):
+    w, losses = START.astype(np.float64), []
+    for _ in range(epochs):
+        order = order_of()
+        for start in range(0, rows, batch):
+            if len(losses) >= steps:
+                break
+            picked = order[start : start + batch]
+            gradient, loss = slope(w, picked)
+            w = w - rate * gradient
+            losses.append((loss, len(picked)))
+    total = sum(n for _, n in losses)
+    return w - START, sum(loss * n for loss, n in losses) / total
+
+
+def test_fedavg_is_sgd_over_shuffled_batches(trainer, files) -> None:
+    result = work(trainer, files, local=LocalTrainingSpec(epochs=3, learning_rate=0.05))
+    rng = np.random.default_rng(1)
+    delta, loss = by_hand(lambda: rng.permutation(10), 3, 0.05)
+    assert result.outcome == aggregator_pb2.OUTCOME_DONE
+    assert result.vector is not None
+    assert result.vector.dtype == np.float32
+    np.testing.assert_allclose(result.vector, delta, rtol=1e-4, atol=1e-6)
+    assert result.example_count == 10
+    assert result.metrics is not None
+    assert result.metrics["loss"].weight == 10
+    assert result.metrics["loss"].mean == pytest.approx(loss, rel=1e-5)
+
+
+def test_the_same_seed_gives_the_same_bits(trainer, files) -> None:
+    one, two, other = (work(trainer, files, seed=seed).vector for seed in (7, 7, 8))
+    np.testing.assert_array_equal(one, two)
+    assert not np.array_equal(one, other)
+    np.testing.assert_array_equal(work(LiteRtTrainer(), files, seed=7).vector, one)
+
+
+def test_the_plans_own_rate_unless_the_task_gives_one(trainer, files) -> None:
+    own = work(trainer, files, local=LocalTrainingSpec())
+    same = work(trainer, files, local=LocalTrainingSpec(learning_rate=0.1))
+    np.testing.assert_array_equal(own.vector, same.vector)
+
+
+@pytest.mark.parametrize(("steps", "used"), [(1, 4), (2, 8), (3, 10), (4, 10)])
+def test_max_steps_and_the_examples_that_were_used(trainer, files, steps: int, used: int) -> None:
+    result = work(trainer, files, local=LocalTrainingSpec(epochs=5, max_steps=steps, learning_rate=0.05))
+    rng = np.random.default_rng(1)
+    delta, _ = by_hand(lambda: rng.permutation(10), 5, 0.05, steps=steps)
+    np.testing.assert_allclose(result.vector, delta, rtol=1e-4, atol=1e-6)
+    assert result.example_count == used
+
+
+def test_only_the_newest_examples_are_used(trainer, files) -> None:
+    result = work(trainer, files, local=LocalTrainingSpec(max_examples=4, learning_rate=0.05))
+    gradient, loss = slope(START.astype(np.float64), np.arange(6, 10))
+    np.testing.assert_allclose(result.vector, -0.05 * gradient, rtol=1e-4)
+    assert result.example_count == 4
+    assert result.metrics["loss"].mean == pytest.approx(loss, rel=1e-5)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 4, 5, 10])
+def test_dsgd_is_the_gradient_over_all_examples(trainer, files, rows: int) -> None:
+    result = work(trainer, files, Source(rows), algorithm=Algorithm.DSGD, local=LocalTrainingSpec(epochs=9))
+    gradient, loss = slope(START.astype(np.float64), np.arange(rows))
+    np.testing.assert_allclose(result.vector, gradient, rtol=1e-5, atol=1e-6)
+    assert result.example_count == rows
+    assert result.metrics["loss"].mean == pytest.approx(loss, rel=1e-5)
+
+
+@pytest.mark.parametrize("rows", [1, 4, 6])
+def test_evaluation_sums_over_the_held_out_examples(trainer, files, rows: int) -> None:
+    result = work(trainer, files, Source(held_out=rows), kind=NextRound.EVALUATION)
+    error = X[:rows] @ START[:2] + START[2] - Y[:rows, 0]
+    assert result.outcome == aggregator_pb2.OUTCOME_DONE
+    assert result.vector is None
+    assert result.example_count == rows
+    assert result.metrics["loss"].sum == pytest.approx((error**2).sum(), rel=1e-5)
+    assert result.metrics["mean_absolute_error"].sum == pytest.approx(np.abs(error).sum(), rel=1e-5)
+    assert result.metrics["loss"].weight == rows
+
+
+def test_too_few_examples(trainer, files) -> None:
+    few = work(trainer, files, Source(3), local=LocalTrainingSpec(min_examples=4))
+    assert few.outcome == aggregator_pb2.OUTCOME_TOO_FEW_EXAMPLES
+    assert few.vector is None
+    none = work(trainer, files, Source(0))
+    assert none.outcome == aggregator_pb2.OUTCOME_TOO_FEW_EXAMPLES
+    unheld = work(trainer, files, Source(held_out=0), kind=NextRound.EVALUATION)
+    assert unheld.outcome == aggregator_pb2.OUTCOME_TOO_FEW_EXAMPLES
+
+
+def test_a_rate_that_diverges_fails_and_sends_nothing(trainer, files) -> None:
+    for local in (LocalTrainingSpec(epochs=20, learning_rate=1e30), LocalTrainingSpec(learning_rate=3e38)):
+        result = work(trainer, files, local=local)
+        assert result.outcome == aggregator_pb2.OUTCOME_FAILED
+        assert result.vector is None
+        assert "learning rate" in result.detail
+
+
+def test_values_beyond_the_bound_are_not_sent(trainer, files) -> None:
+    result = work(trainer, files, max_abs_value=1e-6)
+    assert result.outcome == aggregator_pb2.OUTCOME_FAILED
+    assert result.vector is None
+    assert "beyond 1e-06" in result.detail
+
+
+def test_an_interrupt_ends_it_between_steps(trainer, files) -> None:
+    for changes in ({}, {"algorithm": Algorithm.DSGD}, {"kind": NextRound.EVALUATION}):
+        asked = iter(["", "no power"])
+        result = work(trainer, files, Source(held_out=10), interrupt=lambda asked=asked: next(asked), **changes)
+        assert result.outcome == aggregator_pb2.OUTCOME_CONDITIONS
+        assert result.detail == "no power"
+
+
+def test_examples_of_another_kind_are_refused(trainer, files) -> None:
+    result = work(trainer, files, Source(specs=(TensorSpec("x", "float32", (3,)), SPECS[1])))
+    assert result.outcome == aggregator_pb2.OUTCOME_FAILED
+    assert "needs examples of x float32[2], y float32[1]" in result.detail
+
+
+def test_a_plan_without_gradients_fails_dsgd(files, tmp_path: Path) -> None:
+    (tmp_path / "plan").write_bytes(tiny_plan(features=2, gradients=False))
+    result = work(LiteRtTrainer(), (tmp_path / "plan", files[1]), algorithm=Algorithm.DSGD)
+    assert result.outcome == aggregator_pb2.OUTCOME_FAILED
+    assert "gradients" in result.detail
+
+
+def test_files_that_are_not_what_they_should_be(files, tmp_path: Path) -> None:
+    (tmp_path / "bad").write_bytes(b"no plan, no weights" * 10)
+    (tmp_path / "other").write_bytes(pack_weights(WEIGHTS[:1], START[:2]))
+    for plan, weights in ((tmp_path / "bad", files[1]), (files[0], tmp_path / "bad"), (files[0], tmp_path / "other")):
+        result = work(LiteRtTrainer(), (plan, weights))
+        assert result.outcome == aggregator_pb2.OUTCOME_FAILED
+        assert result.detail
+
+
+def test_the_runtime_stays_loaded_while_the_plan_is_the_same(files) -> None:
+    trainer = LiteRtTrainer()
+    with pytest.raises(StateError):
+        trainer.evaluate(START, Source().training(), interrupt=lambda: "")
+    trainer.load(files[0], "a")
+    first = trainer._runtime
+    trainer.load(files[0], "a")
+    assert trainer._runtime is first
+    trainer.load(files[0], "b")
+    assert trainer._runtime is not first
