@@ -7,7 +7,8 @@
 from fieldfare.aggregator.engine._engine import Engine
 from fieldfare.aggregator.engine._events import Event, EventKind
 from fieldfare.aggregator.engine._reports import Admission, Reports
+from fieldfare.aggregator.engine._status import round_status
 from fieldfare.aggregator.engine._submission import Incoming
 from fieldfare.aggregator.engine._task_run import Standing
 
-__all__ = ["Admission", "Engine", "Event", "EventKind", "Incoming", "Reports", "Standing"]
+__all__ = ["Admission", "Engine", "Event", "EventKind", "Incoming", "Reports", "Standing", "round_status"]

@@ -63,7 +63,7 @@ class Database(Protocol):
         ...
 
     def set_task_state(self, task_id: str, state: TaskState, reason: str, ended_at: datetime | None) -> None:
-        """Change the state. An end also abandons the open round and removes its snapshot."""
+        """Change the state. An end also abandons the open round, whose devices no longer count."""
         ...
 
     def newest_checkpoint(self, task_id: str) -> CheckpointRecord:
@@ -126,7 +126,7 @@ class Database(Protocol):
         ...
 
     def abandon_round(self, record: RoundRecord) -> None:
-        """Close an open round without a result; its snapshot is removed.
+        """Close an open round without a result: no snapshot, and no device that counts.
 
         Raises:
             StateError: the round is not open any more.

@@ -112,6 +112,8 @@ class SqlDatabase:
             connection.execute(update(t.tasks).where(t.tasks.c.task_id == task_id).values(**values))
             if state.ended:
                 still_open = (t.rounds.c.task_id == task_id) & t.rounds.c.state.in_(_OPEN_ROUND)
+                for number in connection.scalars(select(t.rounds.c.number).where(still_open)).all():
+                    _uncount(connection, task_id, number)
                 values = {"state": RoundState.ABANDONED.value, "reason": f"the task ended: {reason}", "ended_at": ended}
                 connection.execute(update(t.rounds).where(still_open).values(**values))
                 connection.execute(delete(t.snapshots).where(t.snapshots.c.task_id == task_id))
@@ -208,6 +210,7 @@ class SqlDatabase:
         with self._write() as connection:
             self._update_open(connection, record)
             _drop_snapshot(connection, record)
+            _uncount(connection, record.task_id, record.number)
 
     def blob_keys(self) -> frozenset[str]:
         """See `Database.blob_keys`."""
@@ -286,6 +289,11 @@ def _size_of(connection: Connection, sha256: bytes, task_id: str) -> int | None:
 def _drop_snapshot(connection: Connection, record: RoundRecord) -> None:
     c = t.snapshots.c
     connection.execute(delete(t.snapshots).where(c.task_id == record.task_id, c.number == record.number))
+
+
+def _uncount(connection: Connection, task_id: str, number: int) -> None:
+    """The round came to nothing: no device may be told that it counts."""
+    connection.execute(delete(t.counted).where(t.counted.c.task_id == task_id, t.counted.c.number == number))
 
 
 def _cause(error: SQLAlchemyError) -> str:

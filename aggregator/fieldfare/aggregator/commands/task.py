@@ -1,0 +1,149 @@
+"""`fieldfare task`: submit tasks, watch them, act on them, fetch what they made."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fieldfare.core.command import Command, Console
+
+if TYPE_CHECKING:
+    from fieldfare.aggregator import AdminClient
+
+_ADMIN = "127.0.0.1:8471"
+_EXAMPLE = """examples:
+  fieldfare task submit digits.tflite --population digits --name first --rounds 20 --target accuracy=0.95 --watch
+  fieldfare task list
+  fieldfare task show first
+  fieldfare task fetch first --output global.safetensors
+"""
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.description = "Submit tasks to an aggregator, watch them, act on them, and fetch the weights they made."
+    parser.epilog = _EXAMPLE
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    _configure_submit(_action(actions, "submit", "submit a plan as a task; it runs at once", _submit))
+    listing = _action(actions, "list", "list tasks", _list)
+    listing.add_argument("--population", default="", help="only the tasks of this population")
+    show = _action(actions, "show", "show a task and its rounds", _show)
+    show.add_argument("task", help="id, or name where only one task has it")
+    show.add_argument("--watch", action="store_true", help="go on until the task has ended")
+    fetch = _action(actions, "fetch", "fetch the newest global weights of a task, or its plan", _fetch)
+    fetch.add_argument("task", help="id, or name where only one task has it")
+    fetch.add_argument("--output", type=Path, metavar="FILE", help="weights: .safetensors, or .weights for raw")
+    fetch.add_argument("--plan", type=Path, metavar="FILE", help="where to write the plan")
+    for name, doing in (("pause", "hand out no new work"), ("resume", "go on"), ("cancel", "end a task for good")):
+        control = _action(actions, name, doing, _control)
+        control.add_argument("task", help="id, or name where only one task has it")
+        control.set_defaults(action=name)
+
+
+def _action(
+    actions: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, text: str, run: object
+) -> argparse.ArgumentParser:
+    parser = actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+    parser.add_argument("--admin", default=_ADMIN, metavar="HOST:PORT", help="the admin port (%(default)s)")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _configure_submit(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("plan", type=Path, help="the .tflite file that `fieldfare export` made")
+    parser.add_argument("--config", type=Path, metavar="TOML", help="a task's specification; flags go before it")
+    parser.add_argument("--name", help="for people; letters, digits, '.', '_' and '-'")
+    parser.add_argument("--population", help="the devices that are asked")
+    parser.add_argument("--rounds", type=int, metavar="N", help="training rounds at the most (10)")
+    parser.add_argument("--goal", type=int, metavar="N", help="reports wanted in a round (10)")
+    parser.add_argument("--minimum", type=int, metavar="N", help="fewest reports with which a round commits")
+    parser.add_argument("--epochs", type=int, metavar="N", help="passes over a device's examples (1)")
+    parser.add_argument("--learning-rate", type=float, metavar="RATE", help="on the device (the plan's own)")
+    parser.add_argument("--evaluate-every", type=int, metavar="N", help="training rounds for each evaluation (1)")
+    parser.add_argument("--target", metavar="METRIC=VALUE", help="end when an evaluation reaches it")
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="initial weights, .safetensors or .weights")
+    parser.add_argument("--watch", action="store_true", help="show the rounds until the task has ended")
+
+
+COMMAND = Command("submit, show and control tasks; fetch global weights", _configure)
+
+
+def _submit(options: argparse.Namespace, console: Console) -> int:
+    from fieldfare.aggregator import AdminClient
+    from fieldfare.aggregator.commands._files import read_weights
+    from fieldfare.aggregator.commands._specs import spec_from_options
+    from fieldfare.core.errors import PlanError
+    from fieldfare.core.plans import read_manifest
+
+    spec = spec_from_options(options)
+    try:
+        plan = options.plan.read_bytes()
+    except OSError as error:
+        raise PlanError(f"cannot read the plan {options.plan}: {error.strerror or error}") from error
+    manifest = read_manifest(plan)
+    weights = None if options.weights is None else read_weights(options.weights, manifest.weight_specs)
+    with AdminClient(options.admin) as client:
+        status = client.submit(plan, spec, weights=weights)
+        console.say(f"task {status.task_id} submitted: {spec.name} for population {spec.population}")
+        return _watch(client, status.task_id, console) if options.watch else 0
+
+
+def _list(options: argparse.Namespace, console: Console) -> int:
+    from fieldfare.aggregator import AdminClient
+    from fieldfare.aggregator.commands._text import table, task_row
+
+    with AdminClient(options.admin) as client:
+        tasks = client.list(options.population)
+    if not tasks:
+        console.say("no tasks")
+        return 0
+    for line in table(("task", "name", "population", "state", "rounds", "reason"), map(task_row, tasks)):
+        console.say(line)
+    return 0
+
+
+def _show(options: argparse.Namespace, console: Console) -> int:
+    from fieldfare.aggregator import AdminClient
+    from fieldfare.aggregator.commands._text import task_lines
+
+    with AdminClient(options.admin) as client:
+        if options.watch:
+            return _watch(client, options.task, console)
+        for line in task_lines(client.show(options.task, 0)):
+            console.say(line)
+    return 0
+
+
+def _watch(client: "AdminClient", task: str, console: Console) -> int:
+    from fieldfare.aggregator.commands._watch import watch
+
+    return watch(client, task, console)
+
+
+def _fetch(options: argparse.Namespace, console: Console) -> int:
+    from fieldfare.aggregator import AdminClient
+    from fieldfare.aggregator.commands._files import write_file, write_weights
+    from fieldfare.core.errors import ConfigError
+
+    if options.output is None and options.plan is None:
+        raise ConfigError("nothing to fetch: give --output FILE, --plan FILE or both")
+    with AdminClient(options.admin) as client:
+        status = client.show(options.task)
+        if options.output is not None:
+            write_weights(options.output, client.fetch(status.checkpoint))
+            console.say(f"checkpoint version {status.checkpoint_version} written to {options.output}")
+        if options.plan is not None:
+            write_file(options.plan, client.fetch(status.plan))
+            console.say(f"plan written to {options.plan}")
+    return 0
+
+
+def _control(options: argparse.Namespace, console: Console) -> int:
+    from fieldfare.aggregator import AdminClient
+    from fieldfare.aggregator.commands._text import enum_text
+    from fieldfare.core.tasks import TaskAction
+    from fieldfare.protos.v1 import task_pb2
+
+    with AdminClient(options.admin) as client:
+        status = client.control(options.task, TaskAction[options.action.upper()])
+    console.say(f"task {status.spec.name} is {enum_text(task_pb2.TaskState, status.state, 'TASK_STATE_')}")
+    return 0

@@ -1,0 +1,190 @@
+"""The contracts of `BlobStore` and `Database`, run over every implementation."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from fieldfare.aggregator.storage import (
+    BlobStore,
+    CheckpointRecord,
+    DamagedError,
+    Database,
+    FolderBlobStore,
+    RoundRecord,
+    SnapshotRecord,
+    StateFolder,
+    TaskRecord,
+    artifact_key,
+    open_sqlite,
+)
+from fieldfare.core.errors import StateError, StorageError
+from fieldfare.core.rounds import RoundState
+from fieldfare.core.sessions import Artifact
+from fieldfare.core.tasks import NextRound, TaskState
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+TASK = TaskRecord("ab" * 16, "name", "p", b"spec", TaskState.RUNNING, Artifact(b"p" * 32, 7), NOW)
+FIRST = CheckpointRecord(TASK.task_id, 0, Artifact(b"0" * 32, 5), NOW)
+ROUND = RoundRecord(TASK.task_id, 1, NextRound.TRAINING, 0, NOW)
+DEVICES = [bytes([index]) * 16 for index in range(4)]
+
+
+@pytest.fixture(params=["folder"])
+def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
+    return FolderBlobStore(tmp_path / "blobs")
+
+
+@pytest.fixture(params=["sqlite"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    made = open_sqlite(tmp_path / "test.db")
+    yield made
+    made.close()
+
+
+def snapshot(count: int, key: str = "snapshots/a") -> SnapshotRecord:
+    return SnapshotRecord(TASK.task_id, 1, key, count, 10 * count, "{}")
+
+
+def test_blobs(blobs: BlobStore) -> None:
+    blobs.put("a/b/c", [b"one", memoryview(b"two")])
+    assert blobs.get("a/b/c") == b"onetwo"
+    assert [blobs.read("a/b/c", *span) for span in ((0, 2), (2, 2), (5, 9), (6, 1))] == [b"on", b"et", b"o", b""]
+    blobs.put("a/b/c", [b"new"])
+    blobs.put("d", [])
+    assert sorted(blobs.keys()) == ["a/b/c", "d"]
+    blobs.delete("a/b/c")
+    blobs.delete("a/b/c")
+    for missing in (lambda: blobs.get("a/b/c"), lambda: blobs.read("a/b/c", 0, 1)):
+        with pytest.raises(DamagedError, match="gone"):
+            missing()
+
+
+def test_a_failed_blob_leaves_nothing(blobs: BlobStore) -> None:
+    def parts() -> Iterator[bytes]:
+        yield b"half"
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(StorageError, match="No space left"):
+        blobs.put("a/b", parts())
+    assert list(blobs.keys()) == []
+
+
+def test_half_written_blobs_are_removed_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "b.12345678.part").write_bytes(b"half")
+    assert list(FolderBlobStore(tmp_path).keys()) == []
+    assert list((tmp_path / "a").iterdir()) == []
+
+
+def test_tasks_and_checkpoints(database: Database) -> None:
+    database.add_task(TASK, FIRST)
+    assert database.task(TASK.task_id) == TASK
+    assert database.task("nope") is None
+    assert database.tasks(population="p", name="name", active=True) == [TASK]
+    assert database.tasks(population="q") == []
+    assert database.newest_checkpoint(TASK.task_id) == FIRST
+    with pytest.raises(DamagedError):
+        database.newest_checkpoint("nope")
+    assert database.refers_to(b"p" * 32) == database.refers_to(b"p" * 32, TASK.task_id) == 7
+    assert database.refers_to(b"0" * 32, "other") is None
+    database.set_task_state(TASK.task_id, TaskState.COMPLETED, "done", NOW)
+    assert database.tasks(active=True) == []
+    assert database.task(TASK.task_id) == replace(TASK, state=TaskState.COMPLETED, reason="done", ended_at=NOW)
+    assert database.ticket_key() == database.ticket_key()
+
+
+def test_a_round_from_snapshot_to_commit(database: Database) -> None:
+    database.add_task(TASK, FIRST)
+    database.begin_round(ROUND)
+    assert database.newest_round(TASK.task_id) == ROUND
+    record = replace(ROUND, state=RoundState.COLLECTING, reported=2)
+    database.save_snapshot(record, snapshot(2), DEVICES[:2])
+    database.save_snapshot(record, snapshot(2, "snapshots/b"), DEVICES[:2])
+    assert database.snapshot(TASK.task_id, 1) == snapshot(2, "snapshots/b")
+    assert database.counted(TASK.task_id, 1) == frozenset(DEVICES[:2])
+    assert database.blob_keys() == {"snapshots/b", artifact_key(b"p" * 32), artifact_key(b"0" * 32)}
+    with pytest.raises(StorageError, match="counts 3 devices, but its sum holds 4"):
+        database.save_snapshot(record, snapshot(4), DEVICES[:3])
+    assert database.counted(TASK.task_id, 1) == frozenset(DEVICES[:2])
+    done = replace(record, state=RoundState.COMMITTED, reported=3, ended_at=NOW)
+    second = CheckpointRecord(TASK.task_id, 1, Artifact(b"1" * 32, 5), NOW, Artifact(b"s" * 32, 9))
+    with pytest.raises(StorageError):
+        database.commit_round(done, [], second)
+    assert database.newest_checkpoint(TASK.task_id) == FIRST
+    database.commit_round(done, DEVICES[2:3], second)
+    assert database.newest_checkpoint(TASK.task_id) == second
+    assert database.snapshot(TASK.task_id, 1) is None
+    assert database.is_counted(TASK.task_id, 1, DEVICES[2])
+    assert not database.is_counted(TASK.task_id, 1, DEVICES[3])
+    assert database.rounds(TASK.task_id) == [done]
+    assert database.rounds(TASK.task_id, after=1) == []
+    assert database.refers_to(b"s" * 32) == 9
+    for late in (lambda: database.commit_round(done, []), lambda: database.save_snapshot(done, snapshot(3), [])):
+        with pytest.raises(StateError, match="not open"):
+            late()
+
+
+def test_what_came_to_nothing_counts_nobody(database: Database) -> None:
+    database.add_task(TASK, FIRST)
+    for number in (1, 2):
+        record = replace(ROUND, number=number)
+        database.begin_round(record)
+        database.save_snapshot(record, replace(snapshot(2), number=number), DEVICES[:2])
+        if number == 1:
+            database.abandon_round(replace(record, state=RoundState.ABANDONED, reason="few", ended_at=NOW))
+        else:
+            database.set_task_state(TASK.task_id, TaskState.CANCELLED, "by hand", NOW)
+        assert not database.is_counted(TASK.task_id, number, DEVICES[0])
+        assert database.snapshot(TASK.task_id, number) is None
+    assert [one.state for one in database.rounds(TASK.task_id)] == [RoundState.ABANDONED] * 2
+    assert "by hand" in database.rounds(TASK.task_id)[1].reason
+
+
+def test_evaluations_and_trimming(database: Database) -> None:
+    database.add_task(TASK, FIRST)
+    assert database.newest_evaluation(TASK.task_id) is None
+    for number in (1, 2, 3):
+        record = replace(ROUND, number=number, kind=NextRound.EVALUATION, metrics=str(number))
+        database.begin_round(record)
+        checkpoint = CheckpointRecord(TASK.task_id, number, Artifact(bytes([number]) * 32, 5), NOW)
+        database.commit_round(replace(record, state=RoundState.COMMITTED, ended_at=NOW), [], checkpoint)
+    newest = database.newest_evaluation(TASK.task_id)
+    assert newest is not None
+    assert newest.number == 3
+    assert set(database.forget_checkpoints(TASK.task_id, keep=1)) == {b"\1" * 32, b"\2" * 32}
+    assert list(database.forget_checkpoints(TASK.task_id, keep=1)) == []
+    assert database.refers_to(b"0" * 32) == 5
+
+
+def test_state_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    database = open_sqlite(tmp_path / "test.db")
+    with database._engine.begin() as connection:
+        connection.execute(text("update facts set value = :new where name = 'format_version'"), {"new": b"2"})
+    database.close()
+    with pytest.raises(StorageError, match="format 2, this Fieldfare reads 1: upgrade"):
+        open_sqlite(tmp_path / "test.db")
+
+
+def test_a_file_that_is_no_data_base(tmp_path: Path) -> None:
+    (tmp_path / "test.db").write_bytes(b"nonsense" * 1000)
+    with pytest.raises(StorageError, match="not a database"):
+        open_sqlite(tmp_path / "test.db")
+
+
+def test_one_aggregator_for_a_state_folder(tmp_path: Path) -> None:
+    with StateFolder(tmp_path / "state") as folder:
+        assert folder.root.stat().st_mode & 0o777 == 0o700
+        with pytest.raises(StorageError, match="another aggregator is running"):
+            StateFolder(tmp_path / "state")
+    StateFolder(tmp_path / "state").close()
+
+
+def test_state_that_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(StorageError, match="not a folder"):
+            StateFolder(path)

@@ -1,0 +1,232 @@
+"""An engine over real storage, with a clock that a test moves and failures that a test orders."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fieldfare.aggregator import ServerSettings
+from fieldfare.aggregator.engine import Engine, Event, Incoming, Standing
+from fieldfare.aggregator.storage import FolderBlobStore, open_sqlite
+from fieldfare.core.encodings import encode_update
+from fieldfare.core.errors import StorageError
+from fieldfare.core.metrics import MetricSum, metrics_to_proto
+from fieldfare.core.plans import Manifest, PlanMetric, PlanTensor, attach_manifest
+from fieldfare.core.tasks import TaskSpec
+from fieldfare.core.weights import TensorSpec, pack_weights, sha256, specs_to_proto, unpack_weights
+from fieldfare.protos.v1 import admin_pb2, aggregator_pb2, task_pb2, tensors_pb2
+
+SPECS = (TensorSpec("dense/kernel", "float32", (2, 1)), TensorSpec("dense/bias", "float32", (1,)))
+CAPABILITIES = aggregator_pb2.Capabilities(protocol_version=1, encoding_stages=["float32"])
+
+
+def hollow_plan() -> bytes:
+    """A plan whose manifest is whole and whose graph is empty: what an aggregator looks at, and no more."""
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT()
+    model.version, model.buffers = 3, [schema.BufferT()]
+    builder = flatbuffers.Builder(256)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    manifest = Manifest(
+        name="hollow",
+        batch_size=4,
+        inputs=(PlanTensor(TensorSpec("x", "float32", (2,)), "input_0"),),
+        targets=(PlanTensor(TensorSpec("y", "float32", (1,)), "target_0"),),
+        outputs=(PlanTensor(TensorSpec("dense", "float32", (1,)), "output_0"),),
+        weights=tuple(PlanTensor(spec, f"weight_{index}") for index, spec in enumerate(SPECS)),
+        loss="mean_squared_error",
+        metrics=(PlanMetric("accuracy", "metric_0"),),
+        optimizer="sgd",
+        learning_rate=0.1,
+        has_gradients=True,
+    )
+    return attach_manifest(bytes(builder.Output()), manifest)
+
+
+PLAN = hollow_plan()
+
+
+def device_id(index: int) -> bytes:
+    return hashlib.sha256(index.to_bytes(4, "little")).digest()[:16]
+
+
+class FlakyBlobs:
+    """A blob store whose disk is full on demand."""
+
+    def __init__(self, inner: FolderBlobStore) -> None:
+        self._inner = inner
+        self.full = False
+
+    def put(self, key: str, parts: Any) -> None:
+        if self.full:
+            raise StorageError("cannot write: No space left on device")
+        self._inner.put(key, parts)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class FlakyDatabase:
+    """A data base that fails before a write, or loses the answer after it, as often as it is told."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+        self.before = 0
+        self.after = 0
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._inner, name)
+        if name not in {"save_snapshot", "commit_round", "abandon_round", "begin_round"}:
+            return method
+
+        def flaky(*args: Any) -> Any:
+            if self.before:
+                self.before -= 1
+                raise StorageError("cannot write to the data base: disk I/O error")
+            result = method(*args)
+            if self.after:
+                self.after -= 1
+                raise StorageError("the answer was lost")
+            return result
+
+        return flaky
+
+
+@dataclass
+class Work:
+    """An assignment as a device holds it."""
+
+    device: bytes
+    assignment: aggregator_pb2.Assignment
+
+    @property
+    def number(self) -> int:
+        return self.assignment.round_number
+
+
+class World:
+    def __init__(self, folder: Path, settings: ServerSettings | None = None) -> None:
+        self.folder = folder
+        self.now = datetime(2026, 1, 1, tzinfo=UTC)
+        self.settings = settings or ServerSettings()
+        self.events: list[Event] = []
+        self.task_id = ""
+        (folder / "incoming").mkdir(parents=True, exist_ok=True)
+        self.start()
+
+    def start(self) -> None:
+        self.database = FlakyDatabase(open_sqlite(self.folder / "fieldfare.db"))
+        self.blobs = FlakyBlobs(FolderBlobStore(self.folder / "blobs"))
+        self.engine = Engine(
+            self.database,
+            self.blobs,  # type: ignore[arg-type]
+            self.settings,
+            clock=lambda: self.now,
+            uniform=lambda: 0.5,
+            observer=self.events.append,
+        )
+        self.engine.start()
+
+    def restart(self) -> None:
+        """Without warning: nothing of the old engine's memory is written."""
+        self.database.close()
+        self.start()
+
+    def advance(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    def submit(self, spec: TaskSpec, weights: Any = (1.0, 2.0, 3.0), plan: bytes = PLAN, **wrong: Any) -> str:
+        checkpoint = wrong.get("checkpoint") or pack_weights(SPECS, np.array(weights, np.float32))
+        header = admin_pb2.SubmitTaskHeader(
+            spec=spec.to_proto(),
+            plan=tensors_pb2.ArtifactRef(sha256=sha256(plan), size_bytes=len(plan)),
+            checkpoint=tensors_pb2.ArtifactRef(sha256=sha256(checkpoint), size_bytes=len(checkpoint)),
+        )
+        bound = self.settings.max_artifact_bytes
+        with Incoming(self.folder / "incoming", header, max_artifact_bytes=bound) as incoming:
+            incoming.write(wrong.get("sent", plan + checkpoint))
+            self.task_id = self.engine.submit(incoming).task_id
+        self.engine.work(self.task_id)
+        return self.task_id
+
+    def work(self) -> bool:
+        """Whether everything could be written."""
+        try:
+            self.engine.work(self.task_id)
+        except StorageError:
+            return False
+        return True
+
+    def ask(self, index: int, population: str = "p", **capabilities: Any) -> aggregator_pb2.CheckInResponse:
+        offered = aggregator_pb2.Capabilities(**capabilities) if capabilities else CAPABILITIES
+        request = aggregator_pb2.CheckInRequest(population=population, device_id=device_id(index), capabilities=offered)
+        return self.engine.check_in(request)
+
+    def check_in(self, index: int) -> Work | None:
+        answer = self.ask(index)
+        return Work(device_id(index), answer.assignment) if answer.WhichOneof("answer") == "assignment" else None
+
+    def header(self, work: Work, count: int = 2, **changes: Any) -> aggregator_pb2.ReportHeader:
+        assignment = work.assignment
+        header = aggregator_pb2.ReportHeader(
+            ticket=assignment.ticket,
+            device_id=work.device,
+            outcome=aggregator_pb2.OUTCOME_DONE,
+            example_count=count,
+            metrics=metrics_to_proto(
+                {"loss": MetricSum(0.5 * count, count), "accuracy": MetricSum(0.9 * count, count)}
+            ),
+        )
+        if assignment.kind == task_pb2.ROUND_KIND_TRAINING:
+            header.tensors.extend(specs_to_proto(SPECS))
+            header.encoding.CopyFrom(assignment.encoding)
+            header.payload_bytes = 12
+        for name, value in changes.items():
+            setattr(header, name, value)
+        return header
+
+    def report(self, work: Work, vector: Any = (0.5, -0.5, 0.25), count: int = 2) -> bool:
+        """Whether it was added in memory. Raises `UpdateError` where it is refused."""
+        header = self.header(work, count)
+        ticket = self.engine.reports.read_ticket(header)
+        if self.standing(work) is not Standing.ABSENT:
+            return False
+        admission = self.engine.reports.admit(ticket, header)
+        if admission is None:
+            return False
+        payload = b""
+        if header.payload_bytes:
+            payload = encode_update(work.assignment.encoding, np.array(vector, np.float32))
+        return self.engine.reports.add(admission, payload, sha256(payload))
+
+    def standing(self, work: Work) -> Standing:
+        ticket = self.engine.reports.read_ticket(self.header(work))
+        standing = self.engine.reports.standing(ticket)
+        return self.engine.reports.standing_on_disk(ticket) if standing is Standing.UNSURE else standing
+
+    def withdraw(self, work: Work) -> None:
+        self.engine.reports.withdraw(self.engine.reports.read_ticket(self.header(work)))
+
+    def status(self) -> task_pb2.TaskStatus:
+        return self.engine.get_task(self.task_id, 0)
+
+    def weights(self, version: int | None = None) -> np.ndarray[Any, np.dtype[np.float32]]:
+        checkpoint = self.status().checkpoint
+        assert version is None or self.status().checkpoint_version == version
+        return unpack_weights(self.blobs.get(f"artifacts/{checkpoint.sha256.hex()}"))[1]
+
+    def snapshots(self) -> list[str]:
+        return self.keys("snapshots/")
+
+    def keys(self, prefix: str) -> list[str]:
+        return [key for key in iter(self.blobs.keys()) if key.startswith(prefix)]
+
+
+def everything_written(folder: Path) -> bytes:
+    """All bytes of all files: to search for what must not be there."""
+    return b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
