@@ -82,8 +82,7 @@ def test_weights_file():
 def test_snapshot():
     total = FixedPointSum.from_bytes(golden("snapshot"), SNAPSHOT_BOUNDS)
     assert (total.weight, total.count) == (100_007, 2)
-    # (7 * 1 - 100000 * 256) / 100007, (7 * -0.5 + 100000 * 0.25) / 100007, (7 * 0.1 + 100000 * 3) / 100007
-    expected = [-255.98201125921185, 0.24994750367474275, 2.999797014208992]
+    expected = [(7 * first + 100_000 * second) / 100_007 for first, second in [(1, -256), (-0.5, 0.25), (0.1, 3)]]
     assert total.mean().tolist() == pytest.approx(expected, rel=1e-7)
     assert total.to_bytes() == snapshot_sum().to_bytes() == golden("snapshot")
 

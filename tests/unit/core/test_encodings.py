@@ -33,7 +33,7 @@ def test_a_stage_from_a_newer_peer_is_refused(encoding):
 
 
 def test_two_last_stages_do_not_go_together():
-    with pytest.raises(UpdateError, match="float16.float32 do not go together: exactly one"):
+    with pytest.raises(UpdateError, match=r"float16\+float32 do not go together: exactly one"):
         encode_update(TWO, np.zeros(1, "f4"))
 
 

@@ -70,7 +70,8 @@ def test_totals_merge_and_survive_their_json():
     other.add({"b": MetricSum(0.25, 1.0), "a": MetricSum(-2.0, 4.0)})
     one.merge(other)
     assert one.to_json() == (
-        '{"a": ["-36893488147419103232", "73786976294838206464"], "b": ["13835058055282163712", "36893488147419103232"]}'
+        '{"a": ["-36893488147419103232", "73786976294838206464"], '
+        '"b": ["13835058055282163712", "36893488147419103232"]}'
     )
     assert MetricTotals.from_json(one.to_json()).sums() == {"a": MetricSum(-2.0, 4.0), "b": MetricSum(0.75, 2.0)}
     assert MetricTotals.from_json(MetricTotals().to_json()).sums() == {}
