@@ -1,6 +1,7 @@
 """A real gRPC server on a loopback port that answers as a test tells it to."""
 
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -39,6 +40,10 @@ class ScriptedAggregator(aggregator_pb2_grpc.AggregatorServicer):
     cuts: deque[int] = field(default_factory=deque)
     """Each download ends with UNAVAILABLE after so many bytes, until there are no more cuts."""
     answer_early: bool = False
+    hold: threading.Event = field(default_factory=threading.Event)
+    """A report that is read to its end while this is set never gets an answer."""
+    arrived: threading.Event = field(default_factory=threading.Event)
+    """Set once a report was read to its end."""
     check_ins: list[aggregator_pb2.CheckInRequest] = field(default_factory=list)
     fetches: list[aggregator_pb2.FetchArtifactRequest] = field(default_factory=list)
     reports: list[Seen] = field(default_factory=list)
@@ -112,7 +117,7 @@ class ScriptedAggregator(aggregator_pb2_grpc.AggregatorServicer):
                 context.abort(grpc.StatusCode.UNAVAILABLE, "cut")
             yield aggregator_pb2.ArtifactChunk(offset=start, data=content[start : start + CHUNK])
 
-    def Report(self, requests: Iterable[aggregator_pb2.ReportRequest], _context: Any) -> aggregator_pb2.Receipt:  # noqa: N802
+    def Report(self, requests: Iterable[aggregator_pb2.ReportRequest], context: Any) -> aggregator_pb2.Receipt:  # noqa: N802
         seen: Seen | None = None
         for request in requests:
             self._count(request)
@@ -125,6 +130,12 @@ class ScriptedAggregator(aggregator_pb2_grpc.AggregatorServicer):
                 seen.trailer = request.trailer
             elif seen is not None:
                 seen.payload += request.data
+        self.arrived.set()
+        held = self.hold.is_set()
+        while held and context.is_active():
+            time.sleep(0.01)
+        if held:
+            context.abort(grpc.StatusCode.CANCELLED, "held")
         status = self.receipts.popleft() if self.receipts else aggregator_pb2.RECEIPT_STATUS_ACCEPTED
         after = _duration(timedelta(milliseconds=50))
         return aggregator_pb2.Receipt(status=status, detail="as scripted", come_back_after=after)

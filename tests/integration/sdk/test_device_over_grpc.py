@@ -1,5 +1,7 @@
 """A device against a real gRPC server: everything that can go wrong on the way, and what the ledger says of it."""
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -368,3 +370,30 @@ def test_no_example_leaves(bench: Bench) -> None:
     for dtype in ("<f4", "<f8", ">f4", "<f2", "<i4"):
         assert np.array([CANARY]).astype(dtype).tobytes() not in sent
     assert str(CANARY).encode() not in sent
+
+
+RUN_ONCE = """
+import sys
+from fieldfare.sdk import Device, ExampleStore
+with ExampleStore.open(sys.argv[1]) as store, Device(
+    sys.argv[2], aggregator=sys.argv[3], population="digits", store=store
+) as device:
+    device.run_once()
+"""
+
+
+def test_a_device_that_is_killed_before_its_receipt_settles_the_report_later(bench: Bench) -> None:
+    bench.offer()
+    bench.aggregator.hold.set()
+    command = [sys.executable, "-c", RUN_ONCE, str(bench.store.path), str(bench.folder), bench.aggregator.address]
+    with subprocess.Popen(command) as process:
+        assert bench.aggregator.arrived.wait(60)
+        process.kill()
+    bench.aggregator.hold.clear()
+    bench.aggregator.receipts.append(aggregator_pb2.RECEIPT_STATUS_UNKNOWN)
+    settled = bench.once()
+    assert (settled.ended, settled.assignment) == (Ended.COUNTED, None)
+    first, asked, again = bench.aggregator.reports
+    assert asked.header.receipt_only
+    assert again.payload == first.payload
+    assert again.header == first.header
