@@ -181,9 +181,13 @@ def _run_once(runtime: PlanRuntime, expected: NDArray[np.float32], top: int) -> 
     manifest = runtime.manifest
     if not np.array_equal(runtime.get_weights(), expected):
         raise PlanError("its weights are not the model's")
-    # Ones rather than zeros: an example of zeros may be masked throughout, and its mean is not a number.
+    # Ones rather than zeros: an example of zeros may be masked throughout, and a target of zeros has no direction;
+    # neither has a loss that is a number.
     inputs = {spec.name: np.full((1, *spec.shape), min(1, top), spec.dtype) for spec in manifest.input_specs}
-    examples = inputs | {one.spec.name: np.zeros((1, *one.spec.shape), one.spec.dtype) for one in manifest.targets}
+    examples = inputs | {
+        one.spec.name: np.full((1, *one.spec.shape), one.spec.dtype == "float32", one.spec.dtype)
+        for one in manifest.targets
+    }
     numbers = [runtime.train_step(examples, learning_rate=manifest.learning_rate)]
     runtime.set_weights(expected)
     if not np.array_equal(runtime.get_weights(), expected):

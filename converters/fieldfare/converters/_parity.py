@@ -20,12 +20,16 @@ from fieldfare.core.weights import TensorSpec, split_vector
 TOLERANCE = 1e-5
 """Largest relative difference that counts as equal: float32 sums in another order differ by about 1e-7 a step."""
 
+_FLOOR = 1e-3
+
 
 @dataclass(frozen=True, slots=True)
 class ParityReport:
     """Largest relative differences between plan and Keras.
 
     A weight's difference is `max|plan - keras| / max|keras|` over its elements, a loss's is `|plan - keras| / |keras|`.
+    The divisor of a weight is at least a thousandth of the model's largest weight: where the true gradient is zero (the
+    key's bias in attention), a weight that began at zero is nothing but rounding on both sides.
 
     Attributes:
         steps: training steps that were compared.
@@ -150,6 +154,7 @@ def _compare(model: Any, runtime: PlanRuntime, training: Training, batches: Sequ
         losses.append(abs(mine - theirs) / max(abs(theirs), 1e-12))
     tensors = split_vector(manifest.weight_specs, runtime.get_weights())
     pairs = zip(tensors.items(), model.trainable_variables, strict=True)
+    floor = _FLOOR * max(float(np.abs(variable.numpy()).max()) for variable in model.trainable_variables)
     inputs = {spec.name: batches[0][spec.name] for spec in manifest.input_specs}
     predicted = runtime.infer(inputs)
     expected = keras.tree.flatten(_call(model, training, inputs, training_mode=False))
@@ -157,12 +162,12 @@ def _compare(model: Any, runtime: PlanRuntime, training: Training, batches: Sequ
         _relative(predicted[one.spec.name], np.asarray(value))
         for one, value in zip(manifest.outputs, expected, strict=True)
     ]
-    weights = {name: _relative(tensor, variable.numpy()) for (name, tensor), variable in pairs}
+    weights = {name: _relative(tensor, variable.numpy(), floor) for (name, tensor), variable in pairs}
     return ParityReport(len(batches), tuple(losses), weights, max(outputs))
 
 
-def _relative(mine: NDArray[Any], theirs: NDArray[Any]) -> float:
-    return float(np.abs(mine - theirs).max() / max(float(np.abs(theirs).max()), 1e-12))
+def _relative(mine: NDArray[Any], theirs: NDArray[Any], floor: float = 1e-12) -> float:
+    return float(np.abs(mine - theirs).max() / max(float(np.abs(theirs).max()), floor, 1e-12))
 
 
 def _call(model: Any, training: Training, batch: Examples, *, training_mode: bool) -> Any:

@@ -146,6 +146,8 @@ def output_names(model: Any) -> list[str]:
 
 
 def _tensor(tensor: Any, key: str, name: str) -> PlanTensor:
+    if None in tensor.shape[1:]:
+        raise WeightsError(f"tensor {name!r} has the dynamic shape {tuple(tensor.shape)}")
     return PlanTensor(TensorSpec(name, keras.backend.standardize_dtype(tensor.dtype), tuple(tensor.shape[1:])), key)
 
 

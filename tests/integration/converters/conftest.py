@@ -106,7 +106,7 @@ def _several() -> Case:
 def _layers() -> Case:
     model = keras.Sequential(
         [
-            keras.Input((9, 8, 2)),
+            keras.Input((5, 6, 2)),
             layers.DepthwiseConv2D(3, padding="same", depth_multiplier=2, activation="relu6"),
             layers.Conv2D(4, 3, strides=2, padding="same", activation="leaky_relu"),
             layers.Conv2DTranspose(3, 3, strides=2, padding="same", activation="softsign"),

@@ -28,6 +28,10 @@ def _pool(size, stride):
     return lambda padding: lambda x: tf.nn.max_pool2d(x, size, stride, padding)
 
 
+def _average(size, stride):
+    return lambda padding: lambda x: tf.nn.avg_pool2d(x, size, stride, padding)
+
+
 IMAGE = (2, 9, 11, 3)
 KERNEL = (3, 4, 3, 5)
 WINDOWED = {
@@ -44,6 +48,8 @@ WINDOWED = {
     "pool tiles": (_pool(2, 2), IMAGE),
     "pool overlapping": (_pool(3, 2), IMAGE),
     "pool stride 1": (_pool(2, 1), IMAGE),
+    "average tiles": (_average(2, 2), IMAGE),
+    "average overlapping": (_average(3, 2), IMAGE),
     "pool gaps": (_pool(2, 3), IMAGE),
 }
 PLAIN = {

@@ -59,7 +59,10 @@ def test_unknown_words_are_all_named(tmp_path):
         (lambda: _sequential(layers.Flatten()), ("no trainable weights",)),
         (lambda: _sequential(layers.Dense(2, dtype="mixed_float16")), ("mixed_float16", "float32")),
         (lambda: _sequential(layers.Dense(2, dtype="float64")), ("float64",)),
-        (lambda: _sequential(layers.LSTM(2, unroll=True, dropout=0.5), shape=(3, 2)), ("'lstm", "Dropout layer")),
+        (
+            lambda: _sequential(layers.SimpleRNN(2, unroll=True, dropout=0.5), shape=(2, 2)),
+            ("'simple_rnn", "Dropout layer"),
+        ),
         (lambda: _sequential(layers.Conv2D(4, 1, groups=2), shape=(4, 4, 2)), ("grouped",)),
         (lambda: _sequential(layers.Conv2D(4, 1, data_format="channels_first"), shape=(2, 4, 4)), ("channels_last",)),
         (lambda: keras.Sequential([keras.Input(batch_shape=(4, 2)), layers.Dense(1)]), ("fixed batch size 4",)),
@@ -76,7 +79,7 @@ def _has_layer_words(problem, words):
 
 
 def test_a_stateful_layer_is_named(tmp_path):
-    model = keras.Sequential([keras.Input((3, 2)), layers.LSTM(2, unroll=True, name="kept")])
+    model = keras.Sequential([keras.Input((3, 2)), layers.SimpleRNN(2, unroll=True, name="kept")])
     model.layers[0].stateful = True
     assert _mentions(_problems(model, tmp_path), "'kept'", "stateful=False")
 

@@ -1,4 +1,4 @@
-"""Gradient of `MaxPool`: each window's gradient goes to the first of its largest elements, as in TensorFlow.
+"""Gradients of pooling. In `MaxPool` a window's gradient goes to the first of its largest elements, as in TensorFlow.
 
 Ties are not rare: quantised pictures with flat areas make them everywhere, so sharing the gradient among them would
 train another model than Keras does.
@@ -6,6 +6,7 @@ train another model than Keras does.
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from fieldfare.converters.lowerings._registry import lowering
@@ -25,18 +26,7 @@ def max_pool(op: Any, gradient: Any) -> Any:
     if op.get_attr("data_format") != b"NHWC":
         raise ValueError("only the data format channels_last has a lowering")
     image, result = op.inputs[0], op.outputs[0]
-    sizes, strides, padding = op.get_attr("ksize"), op.get_attr("strides"), op.get_attr("padding").decode()
-    rows, cols = (
-        window(
-            image.shape[axis],
-            sizes[axis],
-            stride=strides[axis],
-            dilation=1,
-            positions=result.shape[axis],
-            padding=padding,
-        )
-        for axis in (1, 2)
-    )
+    rows, cols = _windows(op)
     if all(one.size == one.stride for one in (rows, cols)):
         return _tiles(image, result, gradient, rows, cols)
     return _overlapping(image, result, gradient, rows, cols)
@@ -88,3 +78,42 @@ def _overlapping(image: Any, result: Any, gradient: Any, rows: Window, cols: Win
         for row in range(rows.size)
     ]
     return unfit(unfit(add(lines), 1, rows), 2, cols)
+
+
+@lowering("AvgPool")
+def avg_pool(op: Any, gradient: Any) -> Any:
+    """Gradient of the image: each window's gradient in equal shares; what is padded counts for nothing, as in SAME.
+
+    Raises:
+        ValueError: a data format other than NHWC.
+    """
+    if op.get_attr("data_format") != b"NHWC":
+        raise ValueError("only the data format channels_last has a lowering")
+    rows, cols = _windows(op)
+    counts = np.outer(_inside(rows), _inside(cols)).astype(np.float32)
+    share = gradient * tf.constant(1.0 / counts[None, :, :, None])
+    lines = add([untap(share, 1, rows, row) for row in range(rows.size)])
+    return unfit(unfit(add([untap(lines, 2, cols, col) for col in range(cols.size)]), 1, rows), 2, cols)
+
+
+def _inside(win: Window) -> Any:
+    """`(positions,)`: how many taps of the window stand on the image at each position."""
+    taps = np.arange(win.positions)[:, None] * win.stride + np.arange(win.size)[None, :] - win.before
+    return ((taps >= 0) & (taps < win.length)).sum(axis=1)
+
+
+def _windows(op: Any) -> tuple[Window, Window]:
+    image, result = op.inputs[-1], op.outputs[0]
+    sizes, strides, padding = op.get_attr("ksize"), op.get_attr("strides"), op.get_attr("padding").decode()
+    pair = [
+        window(
+            image.shape[axis],
+            sizes[axis],
+            stride=strides[axis],
+            dilation=1,
+            positions=result.shape[axis],
+            padding=padding,
+        )
+        for axis in (1, 2)
+    ]
+    return pair[0], pair[1]
