@@ -1,5 +1,6 @@
 """What the services call: one method for each call of the protocol, without the wire."""
 
+import contextlib
 import logging
 import secrets
 import threading
@@ -16,7 +17,7 @@ from fieldfare.aggregator.engine._submission import Incoming
 from fieldfare.aggregator.engine._tasks import Tasks
 from fieldfare.aggregator.settings import ServerSettings
 from fieldfare.aggregator.storage import BlobStore, CheckpointRecord, Database, TaskRecord, artifact_key
-from fieldfare.core.errors import FieldfareError, NotFoundError, StateError
+from fieldfare.core.errors import FieldfareError, NotFoundError, StateError, StorageError
 from fieldfare.core.rounds import Ticket, come_back_after, open_ticket
 from fieldfare.core.tasks import TaskAction, TaskState
 from fieldfare.protos.v1 import aggregator_pb2, task_pb2
@@ -119,6 +120,7 @@ class Engine:
         self._tasks.load_one(record)
         _log.info("task=%s submitted name=%s population=%s", task_id, spec.name, spec.population)
         self._observer(Event(EventKind.SUBMITTED, task_id, spec.name))
+        self._work_if_possible(task_id)
         return task_status(record, first)
 
     def list_tasks(self, population: str) -> list[task_pb2.TaskStatus]:
@@ -156,6 +158,7 @@ class Engine:
         self._keeper.control(run, action)
         if run.state.ended:
             self._tasks.drop(run.task_id)
+        self._work_if_possible(run.task_id)
         return self._status(self._named(record.task_id))
 
     def work(self, task_id: str) -> None:
@@ -165,6 +168,11 @@ class Engine:
             StorageError: a write failed; the same call may succeed later.
         """
         self._tasks.work(task_id)
+
+    def _work_if_possible(self, task_id: str) -> None:
+        """Have a round open before the answer. Safe: what cannot be written now, `work` tries again."""
+        with contextlib.suppress(StorageError):
+            self._tasks.work(task_id)
 
     def next_deadline(self, task_id: str) -> datetime | None:
         """When `work` may find something due without any call from outside."""
