@@ -49,6 +49,8 @@ class ScriptedAggregator(aggregator_pb2_grpc.AggregatorServicer):
     reports: list[Seen] = field(default_factory=list)
     bytes_in: int = 0
     port: int = 0
+    tls: tuple[bytes, bytes] | None = None
+    """Private key and certificate, PEM."""
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
@@ -62,7 +64,10 @@ class ScriptedAggregator(aggregator_pb2_grpc.AggregatorServicer):
         """Listen on a free port, or on the one it had before."""
         self._server = grpc.server(ThreadPoolExecutor(4), options=[("grpc.so_reuseport", 0)])
         aggregator_pb2_grpc.add_AggregatorServicer_to_server(self, self._server)
-        self.port = self._server.add_insecure_port(self.address)
+        if self.tls is None:
+            self.port = self._server.add_insecure_port(self.address)
+        else:
+            self.port = self._server.add_secure_port(self.address, grpc.ssl_server_credentials([self.tls]))
         self._server.start()
         return self
 

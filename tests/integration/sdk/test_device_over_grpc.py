@@ -99,6 +99,15 @@ def test_the_device_keeps_its_id_and_its_cache(bench: Bench) -> None:
     assert bench.aggregator.reports[0].payload == bench.aggregator.reports[1].payload
 
 
+def test_a_cache_that_is_too_small_still_holds_what_a_round_needs(bench: Bench) -> None:
+    for kernel in (1, 2, 3):
+        checkpoint = pack_weights(MANIFEST.weight_specs, np.float32([kernel, 0]))
+        bench.aggregator.offer(tiny_plan(), checkpoint)
+        assert bench.once(cache_limit_bytes=1).ended is Ended.COUNTED
+    # The last good pair stays until the next one has loaded; what is older goes.
+    assert len(list((bench.folder / "cache").iterdir())) == 3
+
+
 def test_evaluation_reports_metrics_only(bench: Bench) -> None:
     bench.offer(kind=task_pb2.ROUND_KIND_EVALUATION)
     assert bench.once().ended is Ended.COUNTED

@@ -109,9 +109,10 @@ def test_run_once_trains_and_evaluates(shop: Shop) -> None:
         aggregator.receipts.append(aggregator_pb2.RECEIPT_STATUS_INVALID)
         status, out, _ = shop.run(aggregator, "--once")
         assert (status, "refused: as scripted" in out) == (1, True)
-        status, out, _ = shop.run(aggregator, "--until-idle", "0.1")
+        status, out, _ = shop.run(aggregator, "--until-idle", "0.3")
         assert status == 0
-        assert "idle: no task" in out
+        assert out.count("idle: no task") == 1
+        assert len(aggregator.check_ins) > 4
 
 
 def test_status_ledger_and_predict(shop: Shop) -> None:

@@ -23,6 +23,7 @@ from fieldfare.sdk.store import ExampleStore
 from fieldfare.sdk.training import LiteRtTrainer
 
 _INTERRUPTED = 130
+_WAITS = {Ended.IDLE, Ended.UNREACHABLE}
 
 
 def add(options: argparse.Namespace, console: Console) -> int:
@@ -55,9 +56,15 @@ def run(options: argparse.Namespace, console: Console) -> int:
             seed=options.seed,
         ) as device,
     ):
+        told: set[tuple[Ended, str]] = set()
 
         def tell(participation: Participation) -> None:
-            console.say(participation_line(participation, device.ledger))
+            # A device that waits says so once, until it has had something to do or the reason is another one.
+            waits = {(participation.ended, participation.detail)} if participation.ended in _WAITS else set()
+            if not waits or waits != told:
+                console.say(participation_line(participation, device.ledger))
+            told.clear()
+            told.update(waits)
 
         status = 0
         if options.once:

@@ -101,12 +101,9 @@ class Device:
         self._folder = DeviceFolder(folder, create=True, cache_limit_bytes=cache_limit_bytes)
         self._predictor = Predictor(self._folder)
         self._running = threading.Lock()
-        self._owned: GrpcTransport | None = None
-        if isinstance(aggregator, str):
-            self._owned = GrpcTransport(aggregator, tls_ca=tls_ca)
+        inner = GrpcTransport(aggregator, tls_ca=tls_ca) if isinstance(aggregator, str) else aggregator
+        self._owns_transport = isinstance(aggregator, str)
         self._ledger = self._folder.open_ledger()
-        inner = self._owned if isinstance(aggregator, str) else aggregator
-        assert inner is not None  # noqa: S101 - for the type checker
         self._transport = LedgeredTransport(inner, self._ledger, now)
 
     @property
@@ -190,8 +187,8 @@ class Device:
 
     def close(self) -> None:
         """Close what this device opened, and unlock the folder. May be called twice."""
-        if self._owned is not None:
-            self._owned.close()
+        if self._owns_transport:
+            self._transport.close()
         self._ledger.close()
         self._folder.lock.release()
 

@@ -65,6 +65,7 @@ class Shell:
     unmet: Callable[[], str]
     rng_of: Callable[[Assignment], np.random.Generator]
     _weights: tuple[TensorSpec, ...] = field(default=(), init=False)
+    _fetched: set[str] = field(default_factory=set, init=False)
 
     def drive(self, session: Session) -> Participation:
         """Carry out the session's actions to its end.
@@ -126,8 +127,9 @@ class Shell:
                 yield chunk
 
         current = self.folder.current
-        in_use = () if current is None else (current.plan, current.checkpoint)
-        self.folder.cache.fetch(action.artifact, open_stream, in_use=in_use)
+        last_good = set() if current is None else {current.plan, current.checkpoint}
+        self.folder.cache.fetch(action.artifact, open_stream, in_use=last_good | self._fetched)
+        self._fetched.add(action.artifact.hex)
 
     def _work(self, assignment: Assignment, deadline: datetime) -> WorkResult:
         plan, checkpoint = (self.folder.cache.path(one) for one in (assignment.plan, assignment.checkpoint))
