@@ -1,8 +1,10 @@
 """Whatever bytes come, a decoder returns a value or raises the error that it documents, and nothing else."""
 
 import contextlib
+import json
 
 import pytest
+from google.protobuf.message import DecodeError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -50,8 +52,6 @@ def holds(documented: type[Exception], decode, *arguments, **keywords) -> None:
 
 def parsed(kind, data: bytes):
     """A message from damaged bytes, or None where protobuf itself refuses them, before our code sees it."""
-    from google.protobuf.message import DecodeError
-
     try:
         return kind.FromString(data)
     except DecodeError:
@@ -79,7 +79,7 @@ def test_files_that_are_no_plans(data):
         read_manifest(data)
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(st.data())
 def test_plans(data):
     plan = tiny_plan()
@@ -114,7 +114,7 @@ json_values = st.recursive(
 )
 
 
-@given(st.text() | json_values.map(lambda value: __import__("json").dumps(value)))
+@given(st.text() | json_values.map(json.dumps))
 def test_metric_totals(text):
     with contextlib.suppress(StorageError):
         MetricTotals.from_json(text).sums()
@@ -126,7 +126,7 @@ def test_updates(payload, encoding_bytes, size, bound):
     holds(UpdateError, decode_update, encoding, payload, size, max_abs_value=bound)
 
 
-@settings(max_examples=400)
+@settings(max_examples=300)
 @given(st.binary() | mutated(ASSIGNMENT))
 def test_assignments(data):
     proto = parsed(aggregator_pb2.Assignment, data)
@@ -134,7 +134,7 @@ def test_assignments(data):
         holds(ProtocolError, read_assignment, proto, max_artifact_bytes=2**30)
 
 
-@settings(max_examples=400)
+@settings(max_examples=300)
 @given(st.binary() | mutated(TASK))
 def test_task_specs_from_the_wire(data):
     proto = parsed(task_pb2.TaskSpec, data)

@@ -142,7 +142,7 @@ class Account:
             assert self.round.outstanding == 0
 
 
-@settings(max_examples=400)
+@settings(max_examples=250)
 @given(cohort_specs(), st.sets(device_ids, max_size=2), operations)
 def test_a_round_keeps_its_account(spec, acknowledged, steps):
     account = Account(spec, acknowledged)
