@@ -37,8 +37,8 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def why_not_bound(host: str, port: int, detail: str) -> str:
-    """One line on why a port could not be bound: tries it once more, to learn the system's own reason."""
+def why_not_bound(host: str, port: int) -> str | None:
+    """One line on why a port cannot be bound, in the system's own words; None where it can. gRPC would not say."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:
@@ -49,4 +49,4 @@ def why_not_bound(host: str, port: int, detail: str) -> str:
         if error.errno == errno.EADDRINUSE:
             return f"port {port} on {host} is taken: stop the program that has it, or choose another port"
         return f"cannot listen on {format_address(host, port)}: {error.strerror or error}"
-    return f"cannot listen on {format_address(host, port)}: {detail}"
+    return None

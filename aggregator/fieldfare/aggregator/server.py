@@ -228,15 +228,18 @@ class _Running:
 
 def _bind(server: "grpc.aio.Server", host: str, port: int, credentials: grpc.ServerCredentials | None) -> str:
     address = format_address(host, port)
+    if (why := why_not_bound(host, port)) is not None:
+        raise ConfigError(why)
     try:
         if credentials is None:
             bound = server.add_insecure_port(address)
         else:
             bound = server.add_secure_port(address, credentials)
     except RuntimeError as error:
-        raise ConfigError(why_not_bound(host, port, str(error))) from error
+        # Someone was faster than we; or the certificate is none.
+        raise ConfigError(why_not_bound(host, port) or f"cannot listen on {address}: {error}") from error
     if bound == 0:
-        raise ConfigError(why_not_bound(host, port, "gRPC does not say why"))
+        raise ConfigError(why_not_bound(host, port) or f"cannot listen on {address}")
     return format_address(host, bound)
 
 
@@ -251,7 +254,7 @@ def _options(settings: ServerSettings, message_bytes: int) -> list[tuple[str, An
         # A device that has vanished without a word is noticed after a minute and a half.
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 30_000),
-        ("grpc.http2.min_ping_interval_without_data_ms", 30_000),
+        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
         ("grpc.max_connection_age_ms", round(age.total_seconds() * 1000)),
         ("grpc.max_connection_age_grace_ms", round(settings.report_time_limit.total_seconds() * 1000)),
     ]

@@ -48,6 +48,7 @@ COMMAND = Command("run the aggregator that devices report to", _configure)
 
 
 def _run(options: argparse.Namespace, console: Console) -> int:
+    import contextlib
     import logging
     import signal
     import threading
@@ -57,12 +58,18 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     if options.verbose:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     stop = threading.Event()
+
+    def tell(event: "Event") -> None:
+        # Safe: whoever read the output has gone; the rounds go on.
+        with contextlib.suppress(OSError):
+            console.say(_line(event))
+
     aggregator = Aggregator(
         options.state,
         options.listen,
         options.admin_listen,
         _settings(options),
-        on_event=lambda event: console.say(_line(event)),
+        on_event=tell,
     )
     # Set before the ports answer, so that whoever waits for them may already say stop.
     previous = {one: signal.signal(one, lambda *_: stop.set()) for one in (signal.SIGTERM, signal.SIGINT)}

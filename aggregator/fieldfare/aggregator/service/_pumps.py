@@ -40,13 +40,17 @@ class Pumps:
         self._settings = settings
         self._clock = clock
         self._pumps: dict[str, _Pump] = {}
+        self._closed = False
 
     def kick(self, task_id: str) -> None:
         """There is something to do for the task; a task that has just become active is taken on."""
+        if self._closed:
+            return
         pump = self._pumps.get(task_id)
         if pump is None:
             pump = self._pumps[task_id] = _Pump()
             pump.task = asyncio.get_running_loop().create_task(self._run(task_id, pump), name=f"pump-{task_id}")
+            pump.task.add_done_callback(lambda task: self._ended(task_id, pump, task))
         pump.wake.set()
 
     def next_work(self, task_id: str) -> "asyncio.Future[None] | None":
@@ -56,13 +60,13 @@ class Pumps:
 
     async def close(self) -> None:
         """Let every task flush what may be flushed, once, and stop."""
+        self._closed = True
         pumps, self._pumps = self._pumps, {}
         for task_id, pump in pumps.items():
             if pump.task is None:
                 continue
             pump.task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await pump.task
+            await asyncio.wait([pump.task])
             try:
                 await self._workers.run(self._engine.work, task_id)
             except StorageError as error:
@@ -85,9 +89,14 @@ class Pumps:
                 await asyncio.sleep(back_off.total_seconds())
             else:
                 await self._sleep(task_id, pump)
+
+    def _ended(self, task_id: str, pump: _Pump, task: asyncio.Task[None]) -> None:
+        """The task is not active any more; or there is a bug, and the next call makes a new start."""
         _finish(pump)
         if self._pumps.get(task_id) is pump:
             del self._pumps[task_id]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.critical("task=%s stopped working: this is a bug", task_id, exc_info=error)
 
     async def _sleep(self, task_id: str, pump: _Pump) -> None:
         deadline = self._engine.next_deadline(task_id)
