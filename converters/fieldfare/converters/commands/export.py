@@ -4,9 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fieldfare.converters.commands._quiet import quiet_tensorflow
 from fieldfare.converters.commands._source import HELP, load_model
-from fieldfare.core.command import Command, Console
+from fieldfare.core.command import Command, Console, quiet_native_output
 
 if TYPE_CHECKING:
     from fieldfare.converters import ParityReport
@@ -61,7 +60,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace, console: Console) -> int:
-    with quiet_tensorflow():
+    with quiet_native_output():
         from fieldfare.converters import check_parity, export_keras
 
         model = load_model(options.model)
@@ -79,7 +78,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     _tell(manifest, options.output, console)
     if not options.check:
         return 0
-    with quiet_tensorflow():
+    with quiet_native_output():
         report = check_parity(
             model, options.output, loss=options.loss, optimizer=options.optimizer, steps=options.check_steps
         )

@@ -2,5 +2,6 @@
 
 from fieldfare.core.command._command import Command, Console
 from fieldfare.core.command._main import main, run
+from fieldfare.core.command._quiet import quiet_native_output
 
-__all__ = ["Command", "Console", "main", "run"]
+__all__ = ["Command", "Console", "main", "quiet_native_output", "run"]

@@ -21,7 +21,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     add("--output", type=Path, default=Path("runs/demo"), help="folder for the results (default: %(default)s)")
     add("--devices", type=int, default=30, help="how many devices (default: %(default)s)")
     add("--rounds", type=int, default=40, help="training rounds at the most (default: %(default)s)")
-    add("--target", type=float, default=0.97, help="held-out accuracy at which it ends (default: %(default)s)")
+    add("--target", type=float, default=0.965, help="held-out accuracy at which it ends (default: %(default)s)")
     add("--alpha", type=float, default=0.5, help="Dirichlet concentration of the labels (default: %(default)s)")
     add("--processes", type=int, default=2, help="worker processes for the devices (default: %(default)s)")
     add("--port", type=int, default=0, help="port of the aggregator on 127.0.0.1 (default: any free one)")

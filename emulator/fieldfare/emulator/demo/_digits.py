@@ -13,7 +13,7 @@ from fieldfare.emulator.partition import dirichlet_partition
 CLASSES = 10
 INPUT, TARGET = "image", "label"
 BATCH_SIZE = 16
-LEARNING_RATE = 0.1
+LEARNING_RATE = 0.15
 _LARGEST_PIXEL = 16.0
 
 

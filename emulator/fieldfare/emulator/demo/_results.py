@@ -125,6 +125,6 @@ def _write_page(
     lead = (
         f"{settings.devices} devices trained one model on handwritten digits that never left them. "
         f"Ended: {outcome.status.reason}. "
-        f"The accuracy at the left is on {count_rows(split.test)} digits that no device holds."
+        f"Accuracy on {count_rows(split.test)} digits that no device holds: {test[METRIC]:.3f}."
     )
     write_report(path, title="Fieldfare: handwritten digits", lead=lead, facts=facts, plots=plots, rows=rows)

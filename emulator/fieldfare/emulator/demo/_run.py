@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from fieldfare.aggregator import AdminClient, Aggregator, ServerSettings
-from fieldfare.core.command import Console
+from fieldfare.core.command import Console, quiet_native_output
 from fieldfare.core.plans import Manifest
 from fieldfare.core.rounds import PaceSettings
 from fieldfare.core.weights import unpack_weights
@@ -42,16 +42,24 @@ def run_demo(settings: DemoSettings, console: Console) -> bool:
     logging.getLogger("fieldfare").setLevel(logging.ERROR)
     folder = prepare_folder(settings.output)
     started = time.monotonic()
-    console.say("1/4  splitting 1,797 handwritten digits over the devices")
-    split = split_digits(devices=settings.devices, alpha=settings.alpha, test_share=TEST_SHARE, seed=settings.seed)
-    console.say("2/4  exporting the Keras model to a plan that trains on LiteRT")
-    plan_path = folder / "plan.tflite"
-    manifest = export_plan(plan_path, settings.seed)
-    console.say(f"3/4  filling {settings.devices} example stores, one file a device")
-    devices = _fill_stores(folder / "devices", split, manifest, settings.seed)
-    outcome = _train(folder, plan_path, devices, settings, console)
+    # First, so that a taken port is told at once.
+    with Aggregator(
+        folder / "state", listen=f"127.0.0.1:{settings.port}", settings=ServerSettings(pace=_PACE)
+    ) as aggregator:
+        console.say(f"1/4  splitting 1,797 handwritten digits over {settings.devices} devices")
+        with quiet_native_output():
+            split = split_digits(
+                devices=settings.devices, alpha=settings.alpha, test_share=TEST_SHARE, seed=settings.seed
+            )
+        console.say("2/4  exporting the Keras model to a plan that trains on LiteRT")
+        plan_path = folder / "plan.tflite"
+        with quiet_native_output():
+            manifest = export_plan(plan_path, settings.seed)
+        devices = _fill_stores(folder / "devices", split, manifest, settings.seed)
+        outcome = _train(folder, plan_path, devices, aggregator, settings, console)
     console.say("4/4  measuring on digits that no device holds, writing the results")
-    accuracy = write_results(folder, manifest, split, settings, outcome, time.monotonic() - started)
+    with quiet_native_output():
+        accuracy = write_results(folder, manifest, split, settings, outcome, time.monotonic() - started)
     _say_results(folder, outcome, accuracy, console)
     return outcome.status.reason.startswith("target reached")
 
@@ -70,30 +78,39 @@ def _fill_stores(folder: Path, split: DigitsSplit, manifest: Manifest, seed: int
 
 
 def _train(
-    folder: Path, plan_path: Path, devices: list[VirtualDevice], settings: DemoSettings, console: Console
+    folder: Path,
+    plan_path: Path,
+    devices: list[VirtualDevice],
+    aggregator: Aggregator,
+    settings: DemoSettings,
+    console: Console,
 ) -> DemoOutcome:
-    """Serve, start the fleet, submit the task and watch it to its end."""
-    spec = settings.task()
-    server = Aggregator(folder / "state", listen=f"127.0.0.1:{settings.port}", settings=ServerSettings(pace=_PACE))
+    """Start the fleet, submit the task and watch it to its end."""
+    fleet = Fleet(
+        devices,
+        aggregator=aggregator.address,
+        population=POPULATION,
+        processes=settings.processes,
+        log=folder / "devices.log",
+    )
+    console.say(
+        f"3/4  training: aggregator on {aggregator.address}, {settings.devices} devices in {fleet.processes} "
+        f"processes, up to {settings.rounds} rounds, until held-out {METRIC} is {settings.target:g}"
+    )
     began = time.monotonic()
-    with server as aggregator:
-        fleet = Fleet(devices, aggregator=aggregator.address, population=POPULATION, processes=settings.processes)
-        console.say(
-            f"     aggregator on {aggregator.address}; {settings.devices} devices in {fleet.processes} processes; "
-            f"up to {settings.rounds} rounds, until held-out {METRIC} is {settings.target:g}"
-        )
-        with fleet, AdminClient(aggregator.admin_address) as admin:
-            task_id = admin.submit(plan_path, spec).task_id
-            with ProgressDisplay(console.out, metric=METRIC, rounds=settings.rounds) as display:
-                while True:
-                    status = admin.show(task_id, rounds_after=0)
-                    display.update(status)
-                    if status.state not in {task_pb2.TASK_STATE_RUNNING, task_pb2.TASK_STATE_PAUSED}:
-                        break
-                    fleet.check()
-                    time.sleep(_POLL_S)
-            _, weights = unpack_weights(admin.fetch(status.checkpoint))
-            return DemoOutcome(status, weights, fleet.processes, time.monotonic() - began)
+    with fleet, AdminClient(aggregator.admin_address) as admin:
+        with quiet_native_output():
+            task_id = admin.submit(plan_path, settings.task()).task_id
+        with ProgressDisplay(console.out, metric=METRIC, rounds=settings.rounds) as display:
+            while True:
+                status = admin.show(task_id, rounds_after=0)
+                display.update(status)
+                if status.state not in {task_pb2.TASK_STATE_RUNNING, task_pb2.TASK_STATE_PAUSED}:
+                    break
+                fleet.check()
+                time.sleep(_POLL_S)
+        _, weights = unpack_weights(admin.fetch(status.checkpoint))
+        return DemoOutcome(status, weights, fleet.processes, time.monotonic() - began)
 
 
 def _say_results(folder: Path, outcome: DemoOutcome, accuracy: float, console: Console) -> None:

@@ -28,7 +28,7 @@ class DemoSettings:
     output: Path
     devices: int = 30
     rounds: int = 40
-    target: float = 0.97
+    target: float = 0.965
     alpha: float = 0.5
     processes: int = 2
     port: int = 0
@@ -56,7 +56,7 @@ class DemoSettings:
             rounds=self.rounds,
             training=CohortSpec(half, max(1, half // 2), 1.3, limit, limit),
             evaluation=CohortSpec(self.devices, max(1, self.devices // 2), 1.0, limit, limit),
-            local=LocalTrainingSpec(epochs=5),
+            local=LocalTrainingSpec(epochs=10),
             target=TargetSpec(METRIC, self.target, lower_is_better=False),
         )
 
@@ -69,7 +69,7 @@ class DemoOutcome:
         status: of the task, with all of its rounds.
         weights: the newest checkpoint, `(n,)` float32.
         processes: worker processes of the fleet.
-        seconds: from the start of the aggregator to the end of the task.
+        seconds: from the start of the fleet to the end of the task.
     """
 
     status: task_pb2.TaskStatus

@@ -42,13 +42,20 @@ class Fleet:
         aggregator: "host:port" of the device service.
         population: what the devices check in for.
         processes: worker processes; at least 1, no more than devices are used.
+        log: file to which the workers' standard error is appended; default: this process's standard error.
 
     Raises:
         ConfigError: no devices, or no processes.
     """
 
     def __init__(
-        self, devices: Sequence[VirtualDevice], *, aggregator: str, population: str, processes: int = 2
+        self,
+        devices: Sequence[VirtualDevice],
+        *,
+        aggregator: str,
+        population: str,
+        processes: int = 2,
+        log: Path | None = None,
     ) -> None:
         if not devices or processes < 1:
             raise ConfigError("a fleet needs at least one device and one process")
@@ -58,7 +65,7 @@ class Fleet:
         self._workers = [
             context.Process(
                 target=run_worker,
-                args=(share, aggregator, population, self._stop),
+                args=(share, aggregator, population, self._stop, log),
                 name=f"fieldfare-devices-{index}",
                 daemon=True,
             )

@@ -1,11 +1,14 @@
 """What runs in a worker process: some devices, each in a thread."""
 
 import multiprocessing
+import os
 import signal
+import sys
 import threading
 from collections.abc import Sequence
 from datetime import timedelta
 from multiprocessing.synchronize import Event
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fieldfare.core.sessions import RetrySettings
@@ -17,9 +20,14 @@ _RETRY = RetrySettings(first=timedelta(milliseconds=200), longest=timedelta(seco
 _LOOK_S = 0.5
 
 
-def run_worker(devices: Sequence["VirtualDevice"], aggregator: str, population: str, stop: Event) -> None:
+def run_worker(
+    devices: Sequence["VirtualDevice"], aggregator: str, population: str, stop: Event, log: Path | None
+) -> None:
     """Run the devices until `stop` is set or the parent process is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if log is not None:
+        with log.open("ab") as target:
+            os.dup2(target.fileno(), sys.stderr.fileno())
     quiet = threading.Event()
     threads = [
         threading.Thread(target=_run_device, args=(device, aggregator, population, quiet), name=device.folder.name)

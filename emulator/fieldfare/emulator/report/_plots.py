@@ -55,7 +55,8 @@ def devices_plot(rows: Sequence[RoundRow]) -> str:
     left.bar(versions, [row.devices_in for row in rows], color=_BLUE, label="counted")
     bottom = [row.devices_in for row in rows]
     left.bar(versions, [row.devices_out for row in rows], bottom=bottom, color=_GREY, label="asked, not counted")
-    left.legend(frameon=False, fontsize=8)
+    left.set_ylim(0, 1.25 * max((row.devices_in + row.devices_out for row in rows), default=1))
+    left.legend(frameon=False, fontsize=8, loc="upper right", ncols=2)
     _label(left, "devices of a round", "round", "devices")
     right.bar(versions, [row.seconds for row in rows], color=_GREEN)
     _label(right, "duration of a round with its evaluation", "round", "seconds")

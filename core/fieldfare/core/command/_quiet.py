@@ -1,4 +1,4 @@
-"""Keeps TensorFlow's chatter away from a command's output; errors are told by Fieldfare itself."""
+"""Keeps the chatter of native libraries away from a command's output; errors are told by Fieldfare itself."""
 
 import os
 import sys
@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def quiet_tensorflow() -> Iterator[None]:
-    """Send what native code writes to standard error to nowhere, and ask TensorFlow to log less.
+def quiet_native_output() -> Iterator[None]:
+    """Send what TensorFlow and LiteRT write to standard error to nowhere, and ask TensorFlow to log less.
 
-    FIELDFARE_TRACEBACK=1 shows everything.
+    For commands only: it changes the whole process for a while. FIELDFARE_TRACEBACK=1 shows everything.
     """
     if os.environ.get("FIELDFARE_TRACEBACK") == "1":
         yield
