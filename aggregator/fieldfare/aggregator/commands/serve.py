@@ -44,7 +44,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_run)
 
 
-COMMAND = Command("run the aggregator that devices report to", _configure)
+COMMAND = Command("Run the aggregator that devices report to", _configure)
 
 
 def _run(options: argparse.Namespace, console: Console) -> int:

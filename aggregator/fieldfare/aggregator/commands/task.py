@@ -64,7 +64,7 @@ def _configure_submit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--watch", action="store_true", help="show the rounds until the task has ended")
 
 
-COMMAND = Command("submit, show and control tasks; fetch global weights", _configure)
+COMMAND = Command("Submit, show and control tasks; fetch global weights", _configure)
 
 
 def _submit(options: argparse.Namespace, console: Console) -> int:

@@ -96,6 +96,6 @@ def _read(path: Path) -> bytes:
 
 
 COMMAND = Command(
-    summary="Make an inference model, or weights in another format, from a plan and trained weights.",
+    summary="Make an inference model, or weights in another format, from a plan and trained weights",
     configure=_configure,
 )
