@@ -1,8 +1,11 @@
 """Starts, watches and ends the worker processes."""
 
 import multiprocessing
-from collections.abc import Sequence
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from pathlib import Path
 from types import TracebackType
 
@@ -60,16 +63,19 @@ class Fleet:
         if not devices or processes < 1:
             raise ConfigError("a fleet needs at least one device and one process")
         context = multiprocessing.get_context("spawn")
-        self._stop = context.Event()
         shares = [tuple(devices[start::processes]) for start in range(min(processes, len(devices)))]
+        # A pipe each and no shared `Event`: whoever sets an Event waits for ever where a worker was killed that
+        # waited for it. A worker reads the end of its pipe at once, whether it was closed or this process is gone.
+        self._pipes = [context.Pipe(duplex=False) for _ in shares]
+        self._closed = False
         self._workers = [
             context.Process(
                 target=run_worker,
-                args=(share, aggregator, population, self._stop, log),
+                args=(share, aggregator, population, stop, log),
                 name=f"fieldfare-devices-{index}",
                 daemon=True,
             )
-            for index, share in enumerate(shares)
+            for index, (share, (stop, _)) in enumerate(zip(shares, self._pipes, strict=True))
         ]
 
     @property
@@ -79,8 +85,14 @@ class Fleet:
 
     def start(self) -> None:
         """Start the workers."""
-        for worker in self._workers:
-            worker.start()
+        try:
+            with _without_interrupts():
+                for worker, (stop, _) in zip(self._workers, self._pipes, strict=True):
+                    worker.start()
+                    stop.close()
+        except BaseException:
+            self.close()
+            raise
 
     def check(self) -> None:
         """Raise where a worker has ended on its own.
@@ -89,12 +101,15 @@ class Fleet:
             FleetError: names the worker and its exit code.
         """
         for worker in self._workers:
-            if worker.exitcode is not None and not self._stop.is_set():
+            if worker.exitcode is not None and not self._closed:
                 raise FleetError(f"the worker process {worker.name} ended with exit code {worker.exitcode}")
 
     def close(self) -> None:
         """Let the devices finish their step, then end the workers; idempotent."""
-        self._stop.set()
+        self._closed = True
+        for ends in self._pipes:
+            for end in ends:
+                end.close()
         for worker in self._workers:
             if worker.pid is None:
                 continue
@@ -111,3 +126,18 @@ class Fleet:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Processes that are started inside are born with Ctrl-C held back, until they say themselves what it means."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    # The first process would start it, and its start ends the holding back.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

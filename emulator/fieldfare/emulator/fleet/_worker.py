@@ -1,13 +1,12 @@
 """What runs in a worker process: some devices, each in a thread."""
 
-import multiprocessing
 import os
 import signal
 import sys
 import threading
 from collections.abc import Sequence
 from datetime import timedelta
-from multiprocessing.synchronize import Event
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,14 +16,15 @@ if TYPE_CHECKING:
     from fieldfare.emulator.fleet._fleet import VirtualDevice
 
 _RETRY = RetrySettings(first=timedelta(milliseconds=200), longest=timedelta(seconds=2))
-_LOOK_S = 0.5
 
 
 def run_worker(
-    devices: Sequence["VirtualDevice"], aggregator: str, population: str, stop: Event, log: Path | None
+    devices: Sequence["VirtualDevice"], aggregator: str, population: str, stop: Connection, log: Path | None
 ) -> None:
-    """Run the devices until `stop` is set or the parent process is gone."""
+    """Run the devices until the other end of `stop` is closed, or gone with the process that had it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     if log is not None:
         with log.open("ab") as target:
             os.dup2(target.fileno(), sys.stderr.fileno())
@@ -35,10 +35,8 @@ def run_worker(
     ]
     for thread in threads:
         thread.start()
-    parent = multiprocessing.parent_process()
-    while not stop.wait(_LOOK_S):
-        if parent is not None and not parent.is_alive():
-            break
+    with stop:
+        stop.poll(None)
     quiet.set()
     for thread in threads:
         thread.join()
