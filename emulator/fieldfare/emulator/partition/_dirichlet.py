@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from fieldfare.core.errors import ConfigError, DataError
 
 _TRIES = 1000
+# Shares are equal to six digits there; far beyond, draws overflow.
+_LARGEST_ALPHA = 1e6
 
 
 def dirichlet_partition(
@@ -21,7 +23,7 @@ def dirichlet_partition(
     Args:
         labels: `(n,)`, the label of each example.
         devices: number of parts.
-        alpha: concentration; small values give devices few labels, large ones nearly equal shares.
+        alpha: concentration, at most 1e6; small values give devices few labels, large ones nearly equal shares.
         rng: where the randomness comes from.
         min_examples: fewest examples of a device.
 
@@ -34,9 +36,9 @@ def dirichlet_partition(
     """
     if devices < 1:
         raise ConfigError("must be at least 1", field="devices")
-    if not alpha > 0:
-        raise ConfigError("must be positive", field="alpha")
-    if len(labels) < devices * min_examples:
+    if not 0 < alpha <= _LARGEST_ALPHA:
+        raise ConfigError(f"must be above 0 and at most {_LARGEST_ALPHA:g}", field="alpha")
+    if len(labels) < max(1, devices * min_examples):
         raise DataError(f"{len(labels)} examples are too few for {devices} devices with {min_examples} each")
     for _ in range(_TRIES):
         parts = _draw(labels, devices, alpha, rng)
