@@ -42,19 +42,19 @@ class DemoSettings:
         if not 0 < self.target <= 1:
             raise ConfigError("must be above 0 and at most 1", field="--target")
         if not 0 < self.alpha <= 1e6:  # noqa: PLR2004
-            raise ConfigError("must be positive", field="--alpha")
+            raise ConfigError("must be above 0 and at most 1e6", field="--alpha")
         if self.seed < 0:
             raise ConfigError("must not be negative", field="--seed")
 
     def task(self) -> TaskSpec:
-        """Half of the devices train in a round, all of them evaluate after it."""
-        half = max(1, self.devices // 2)
+        """Half of the devices, two at the least, train in a round; all of them evaluate after it."""
+        half = max(2, self.devices // 2)
         limit = timedelta(seconds=60)
         return TaskSpec(
             name="digits-demo",
             population=POPULATION,
             rounds=self.rounds,
-            training=CohortSpec(half, max(1, half // 2), 1.3, limit, limit),
+            training=CohortSpec(half, max(2, half // 2), 1.3, limit, limit),
             evaluation=CohortSpec(self.devices, max(1, self.devices // 2), 1.0, limit, limit),
             local=LocalTrainingSpec(epochs=10),
             target=TargetSpec(METRIC, self.target, lower_is_better=False),
