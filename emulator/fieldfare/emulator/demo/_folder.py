@@ -18,8 +18,10 @@ def prepare_folder(path: Path) -> Path:
         if path.is_dir() and any(path.iterdir()):
             if not (path / _MARKER).is_file():
                 raise StorageError(f"{path} holds files that no demo wrote: choose another folder with --output")
+            # The marker stays, so that the next run may go on where this is interrupted.
             for child in path.iterdir():
-                _remove(child)
+                if child.name != _MARKER:
+                    _remove(child)
         path.mkdir(parents=True, exist_ok=True)
         (path / _MARKER).write_text("made by `fieldfare demo`, which empties this folder on its next run\n")
     except OSError as error:
