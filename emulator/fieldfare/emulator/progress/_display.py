@@ -25,7 +25,7 @@ class ProgressDisplay:
     """
 
     def __init__(self, out: TextIO, *, metric: str, rounds: int) -> None:
-        self._console = Console(file=out, highlight=False, soft_wrap=True)
+        self._console = Console(file=out, highlight=False, markup=False, emoji=False, soft_wrap=True)
         self._live = Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
         self._metric = metric
         self._rounds = rounds
