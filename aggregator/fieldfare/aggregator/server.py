@@ -14,11 +14,12 @@ from typing import Any
 
 import grpc
 
-from fieldfare.aggregator._address import format_address, is_loopback, parse_address, why_not_bound
+from fieldfare.aggregator._ports import why_not_bound
 from fieldfare.aggregator.engine import Engine, Event
 from fieldfare.aggregator.service import AdminService, DeviceService, Pumps, Workers
 from fieldfare.aggregator.settings import ServerSettings
 from fieldfare.aggregator.storage import FolderBlobStore, SqlDatabase, StateFolder, open_sqlite
+from fieldfare.core.addresses import Address, parse_address
 from fieldfare.core.errors import ConfigError, StateError
 from fieldfare.protos.v1 import admin_pb2_grpc, aggregator_pb2_grpc
 
@@ -66,12 +67,12 @@ class Aggregator:
     ) -> None:
         self._state = Path(state)
         self._settings = settings or ServerSettings()
-        self._listen = parse_address(listen, "listen")
-        self._admin_listen = parse_address(admin_listen, "admin_listen")
-        if not is_loopback(self._admin_listen[0]):
+        self._listen = parse_address(listen, field="listen", lowest_port=0)
+        self._admin_listen = parse_address(admin_listen, field="admin_listen", lowest_port=0)
+        if not self._admin_listen.is_loopback:
             message = "the admin port knows no credentials yet: it listens on loopback only, such as 127.0.0.1:8471"
             raise ConfigError(message, field="admin_listen")
-        if not is_loopback(self._listen[0]) and self._settings.tls_cert is None:
+        if not self._listen.is_loopback and self._settings.tls_cert is None:
             message = "to be reached from other machines, TLS is needed: give --tls-cert and --tls-key"
             raise ConfigError(message, field="listen")
         self._on_event = on_event
@@ -169,9 +170,7 @@ class _Running:
         self._thread: threading.Thread | None = None
         self.addresses = ("", "")
 
-    def start(
-        self, listen: tuple[str, int], admin_listen: tuple[str, int], credentials: grpc.ServerCredentials | None
-    ) -> None:
+    def start(self, listen: Address, admin_listen: Address, credentials: grpc.ServerCredentials | None) -> None:
         ready: Future[tuple[str, str]] = Future()
 
         def live() -> None:
@@ -196,8 +195,8 @@ class _Running:
     async def _serve(
         self,
         ready: "Future[tuple[str, str]]",
-        listen: tuple[str, int],
-        admin_listen: tuple[str, int],
+        listen: Address,
+        admin_listen: Address,
         credentials: grpc.ServerCredentials | None,
     ) -> None:
         workers = Workers()
@@ -209,7 +208,7 @@ class _Running:
         aggregator_pb2_grpc.add_AggregatorServicer_to_server(device_service, devices)
         admin_pb2_grpc.add_AdminServicer_to_server(admin_service, admin)
         try:
-            addresses = (_bind(devices, *listen, credentials), _bind(admin, *admin_listen, None))
+            addresses = (_bind(devices, listen, credentials), _bind(admin, admin_listen, None))
         except ConfigError as error:
             workers.close()
             ready.set_exception(error)
@@ -226,21 +225,20 @@ class _Running:
         workers.close()
 
 
-def _bind(server: "grpc.aio.Server", host: str, port: int, credentials: grpc.ServerCredentials | None) -> str:
-    address = format_address(host, port)
-    if (why := why_not_bound(host, port)) is not None:
+def _bind(server: "grpc.aio.Server", address: Address, credentials: grpc.ServerCredentials | None) -> str:
+    if (why := why_not_bound(address)) is not None:
         raise ConfigError(why)
     try:
         if credentials is None:
-            bound = server.add_insecure_port(address)
+            bound = server.add_insecure_port(str(address))
         else:
-            bound = server.add_secure_port(address, credentials)
+            bound = server.add_secure_port(str(address), credentials)
     except RuntimeError as error:
         # Someone was faster than we; or the certificate is none.
-        raise ConfigError(why_not_bound(host, port) or f"cannot listen on {address}: {error}") from error
+        raise ConfigError(why_not_bound(address) or f"cannot listen on {address}: {error}") from error
     if bound == 0:
-        raise ConfigError(why_not_bound(host, port) or f"cannot listen on {address}")
-    return format_address(host, bound)
+        raise ConfigError(why_not_bound(address) or f"cannot listen on {address}")
+    return str(Address(address.host, bound))
 
 
 def _options(settings: ServerSettings, message_bytes: int) -> list[tuple[str, Any]]:

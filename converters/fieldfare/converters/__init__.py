@@ -11,45 +11,36 @@ if TYPE_CHECKING:
     from fieldfare.converters._inference import plan_to_inference
     from fieldfare.converters._parity import ParityReport, check_parity
     from fieldfare.converters._patch import weights_into_plan
-    from fieldfare.converters._weights import (
-        load_npz,
-        load_safetensors,
-        load_weights_into_keras,
-        save_npz,
-        save_safetensors,
-    )
+    from fieldfare.converters._weights import load_weights_into_keras
+    from fieldfare.core.files import load_weights, save_weights
 
 __all__ = [
     "ParityReport",
     "check_parity",
     "export_keras",
-    "load_npz",
-    "load_safetensors",
+    "load_weights",
     "load_weights_into_keras",
     "plan_to_inference",
-    "save_npz",
-    "save_safetensors",
+    "save_weights",
     "weights_into_plan",
 ]
 
 _HOMES = {
-    "ParityReport": "_parity",
-    "check_parity": "_parity",
-    "export_keras": "_export",
-    "load_npz": "_weights",
-    "load_safetensors": "_weights",
-    "load_weights_into_keras": "_weights",
-    "plan_to_inference": "_inference",
-    "save_npz": "_weights",
-    "save_safetensors": "_weights",
-    "weights_into_plan": "_patch",
+    "ParityReport": "fieldfare.converters._parity",
+    "check_parity": "fieldfare.converters._parity",
+    "export_keras": "fieldfare.converters._export",
+    "load_weights": "fieldfare.core.files",
+    "load_weights_into_keras": "fieldfare.converters._weights",
+    "plan_to_inference": "fieldfare.converters._inference",
+    "save_weights": "fieldfare.core.files",
+    "weights_into_plan": "fieldfare.converters._patch",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

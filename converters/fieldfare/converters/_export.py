@@ -10,7 +10,6 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from fieldfare.converters._atomic import check_writable, write_atomically
 from fieldfare.converters._blame import op_problems
 from fieldfare.converters._checks import flat_layers, model_problems
 from fieldfare.converters._convert import MissingBuiltinsError, convert
@@ -19,6 +18,7 @@ from fieldfare.converters._names import weight_tensors
 from fieldfare.converters._signatures import trace_signatures
 from fieldfare.converters._training import Training, resolve_training
 from fieldfare.core.errors import ConfigError, ModelError, PlanError
+from fieldfare.core.files import check_writable, write_atomically
 from fieldfare.core.plans import Manifest, PlanMetric, PlanRuntime, attach_manifest, runtime_version
 
 MAX_BATCH_SIZE = 65_536

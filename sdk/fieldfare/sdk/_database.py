@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fieldfare.core.errors import NotFoundError, StorageError
-from fieldfare.sdk._files import OWNER_ONLY
+from fieldfare.core.files import OWNER_ONLY
 
 _BUSY_TIMEOUT_MS = 30_000
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from fieldfare.core.errors import ProtocolError, StorageError, TransportError
+from fieldfare.core.files import OWNER_ONLY
 from fieldfare.core.sessions import Artifact
 from fieldfare.protos.v1 import aggregator_pb2
-from fieldfare.sdk._files import OWNER_ONLY
 
 __all__ = ["DEFAULT_LIMIT_BYTES", "ArtifactCache"]
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from google.protobuf.message import DecodeError
 
 from fieldfare.core.errors import StorageError
+from fieldfare.core.files import OWNER_ONLY, remove_durably, write_atomically
 from fieldfare.core.sessions import KeptReport
 from fieldfare.protos.v1 import aggregator_pb2
-from fieldfare.sdk._files import remove_durably, write_atomically
 
 __all__ = ["Outbox"]
 
@@ -44,10 +44,7 @@ class Outbox:
         header, task = report.header.SerializeToString(deterministic=True), report.task_id.encode()
         lengths = _LENGTHS.pack(len(header), len(task), report.round_number, len(report.payload))
         body = b"".join((lengths, header, task, report.payload))
-        try:
-            write_atomically(self._path, _HEAD.pack(_MAGIC, hashlib.sha256(body).digest()) + body)
-        except OSError as error:
-            raise StorageError(f"the report cannot be kept in {self._path}: {error.strerror}") from error
+        write_atomically(self._path, (_HEAD.pack(_MAGIC, hashlib.sha256(body).digest()), body), mode=OWNER_ONLY)
 
     def read(self) -> KeptReport | None:
         """The report that is kept, if any.
@@ -76,10 +73,7 @@ class Outbox:
         Raises:
             StorageError: the folder cannot be written.
         """
-        try:
-            remove_durably(self._path)
-        except OSError as error:
-            raise StorageError(f"the report {self._path} cannot be removed: {error.strerror}") from error
+        remove_durably(self._path)
 
 
 def _parse(data: bytes) -> KeptReport:

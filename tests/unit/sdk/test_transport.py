@@ -1,4 +1,4 @@
-"""Addresses, errors in words, and the wrapper that nothing passes unrecorded."""
+"""Errors in words, and the wrapper that nothing passes unrecorded."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -16,34 +16,7 @@ from fieldfare.protos.v1 import aggregator_pb2
 from fieldfare.sdk import GrpcTransport
 from fieldfare.sdk.ledger import Ledger
 from fieldfare.sdk.transport import LedgeredTransport, ReportStream
-from fieldfare.sdk.transport._address import parse_address
 from fieldfare.sdk.transport._errors import transport_error
-
-
-@pytest.mark.parametrize(
-    ("text", "loopback"),
-    [
-        ("127.0.0.1:8470", True),
-        ("127.8.9.10:1", True),
-        ("localhost:8470", True),
-        ("[::1]:8470", True),
-        ("10.0.0.1:8470", False),
-        ("[fe80::1]:8470", False),
-        ("localhost.example.org:8470", False),
-        ("127.0.0.1.example.org:8470", False),
-        ("0.0.0.0:8470", False),
-    ],
-)
-def test_addresses(text: str, loopback: bool) -> None:
-    address = parse_address(text)
-    assert address.is_loopback is loopback
-    assert str(address) == text
-
-
-@pytest.mark.parametrize("text", ["", "host", "host:", ":1", "host:0", "host:70000", "::1:80", "http://h:80", "a b:1"])
-def test_what_is_no_address(text: str) -> None:
-    with pytest.raises(ConfigError, match="no address"):
-        GrpcTransport(text)
 
 
 def test_an_absent_ca_file(tmp_path: Path) -> None:

@@ -69,9 +69,10 @@ COMMAND = Command("Submit, show and control tasks; fetch global weights", _confi
 
 def _submit(options: argparse.Namespace, console: Console) -> int:
     from fieldfare.aggregator import AdminClient
-    from fieldfare.aggregator.commands._files import read_weights
     from fieldfare.aggregator.commands._specs import spec_from_options
+    from fieldfare.core.command import quiet_native_output
     from fieldfare.core.errors import PlanError
+    from fieldfare.core.files import load_weights
     from fieldfare.core.plans import read_manifest
 
     spec = spec_from_options(options)
@@ -80,9 +81,10 @@ def _submit(options: argparse.Namespace, console: Console) -> int:
     except OSError as error:
         raise PlanError(f"cannot read the plan {options.plan}: {error.strerror or error}") from error
     manifest = read_manifest(plan)
-    weights = None if options.weights is None else read_weights(options.weights, manifest.weight_specs)
+    weights = None if options.weights is None else load_weights(options.weights, manifest.weight_specs)
     with AdminClient(options.admin) as client:
-        status = client.submit(plan, spec, weights=weights)
+        with quiet_native_output():
+            status = client.submit(plan, spec, weights=weights)
         console.say(f"task {status.task_id} submitted: {spec.name} for population {spec.population}")
         return _watch(client, status.task_id, console) if options.watch else 0
 
@@ -121,18 +123,19 @@ def _watch(client: "AdminClient", task: str, console: Console) -> int:
 
 def _fetch(options: argparse.Namespace, console: Console) -> int:
     from fieldfare.aggregator import AdminClient
-    from fieldfare.aggregator.commands._files import write_file, write_weights
     from fieldfare.core.errors import ConfigError
+    from fieldfare.core.files import save_weights, write_atomically
+    from fieldfare.core.weights import unpack_weights
 
     if options.output is None and options.plan is None:
         raise ConfigError("nothing to fetch: give --output FILE, --plan FILE or both")
     with AdminClient(options.admin) as client:
         status = client.show(options.task)
         if options.output is not None:
-            write_weights(options.output, client.fetch(status.checkpoint))
+            save_weights(options.output, *unpack_weights(client.fetch(status.checkpoint)))
             console.say(f"checkpoint version {status.checkpoint_version} written to {options.output}")
         if options.plan is not None:
-            write_file(options.plan, client.fetch(status.plan))
+            write_atomically(options.plan, client.fetch(status.plan))
             console.say(f"plan written to {options.plan}")
     return 0
 

@@ -1,15 +1,11 @@
 """Blobs as files: written beside, synced, then renamed into place."""
 
-import contextlib
-import os
-import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from fieldfare.aggregator.storage._errors import DamagedError
 from fieldfare.core.errors import StorageError
-
-_HALF_WRITTEN = ".part"
+from fieldfare.core.files import HALF_WRITTEN, sync_folder, write_atomically
 
 
 class FolderBlobStore:
@@ -26,7 +22,7 @@ class FolderBlobStore:
         self._root = root
         try:
             root.mkdir(parents=True, exist_ok=True)
-            for path in root.rglob(f"*{_HALF_WRITTEN}"):
+            for path in root.rglob(f"*{HALF_WRITTEN}"):
                 path.unlink()
         except OSError as error:
             raise StorageError(f"cannot use the folder {root}: {error.strerror or error}") from error
@@ -34,19 +30,8 @@ class FolderBlobStore:
     def put(self, key: str, parts: Iterable[bytes | memoryview]) -> None:
         """See `BlobStore.put`."""
         path = self._root / key
-        part = path.with_name(f"{path.name}.{secrets.token_hex(4)}{_HALF_WRITTEN}")
-        try:
-            self._make_folder(path.parent)
-            with part.open("xb") as file:
-                file.writelines(parts)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-            _sync_folder(path.parent)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
-            raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
+        self._make_folder(path.parent)
+        write_atomically(path, parts)
 
     def get(self, key: str) -> bytes:
         """See `BlobStore.get`."""
@@ -78,7 +63,7 @@ class FolderBlobStore:
     def keys(self) -> Iterator[str]:
         """See `BlobStore.keys`."""
         for path in self._root.rglob("*"):
-            if path.is_file() and path.suffix != _HALF_WRITTEN:
+            if path.is_file() and path.suffix != HALF_WRITTEN:
                 yield path.relative_to(self._root).as_posix()
 
     def _make_folder(self, folder: Path) -> None:
@@ -86,13 +71,4 @@ class FolderBlobStore:
         missing = [one for one in missing[: missing.index(self._root)] if not one.exists()]
         for one in reversed(missing):
             one.mkdir(exist_ok=True)
-            _sync_folder(one.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the names in the folder durable, not only the files' contents."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+            sync_folder(one.parent)

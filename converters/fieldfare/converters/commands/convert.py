@@ -3,12 +3,8 @@
 import argparse
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from fieldfare.core.command import Command, Console
-from fieldfare.core.errors import ConfigError, NotFoundError, WeightsError
-from fieldfare.core.weights import TensorSpec
+from fieldfare.core.command import Command, Console, quiet_native_output
+from fieldfare.core.errors import ConfigError, NotFoundError
 
 _EPILOG = """\
 The ending of OUTPUT says what is made, from the plan alone, without TensorFlow and without the Keras model:
@@ -46,46 +42,30 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace, console: Console) -> int:
-    from fieldfare.converters import plan_to_inference, save_npz, save_safetensors, weights_into_plan
-    from fieldfare.converters._atomic import check_writable, write_atomically
+    from fieldfare.converters import load_weights, plan_to_inference, weights_into_plan
+    from fieldfare.core.files import check_writable, write_atomically
     from fieldfare.core.plans import PlanRuntime, read_manifest
-    from fieldfare.core.weights import pack_weights
+    from fieldfare.core.weights import FORMATS, weights_to_bytes
 
     output: Path = options.output
-    if output.suffix not in {".tflite", ".safetensors", ".npz", ".weights"}:
-        raise ConfigError("must end in .tflite, .safetensors, .npz or .weights", field="--to")
+    if output.suffix not in {".tflite", *FORMATS}:
+        raise ConfigError(f"must end in .tflite, {', '.join(FORMATS)}", field="--to")
     if options.as_plan and output.suffix != ".tflite":
         raise ConfigError("a plan must end in .tflite", field="--to")
     check_writable(output)
     plan = _read(options.plan)
     specs = read_manifest(plan).weight_specs
-    vector = PlanRuntime(plan).get_weights() if options.weights is None else _load(options.weights, specs)
-    if output.suffix == ".safetensors":
-        save_safetensors(output, specs, vector)
-    elif output.suffix == ".npz":
-        save_npz(output, specs, vector)
-    elif output.suffix == ".weights":
-        write_atomically(output, pack_weights(specs, vector))
-    elif options.as_plan:
-        write_atomically(output, weights_into_plan(plan, vector))
-    else:
-        write_atomically(output, plan_to_inference(plan, vector, batch_size=options.batch_size))
+    with quiet_native_output():
+        vector = PlanRuntime(plan).get_weights() if options.weights is None else load_weights(options.weights, specs)
+        if output.suffix != ".tflite":
+            content = weights_to_bytes(output.suffix, specs, vector)
+        elif options.as_plan:
+            content = weights_into_plan(plan, vector)
+        else:
+            content = plan_to_inference(plan, vector, batch_size=options.batch_size)
+    write_atomically(output, content)
     console.say(f"{output}: {output.stat().st_size:,} bytes")
     return 0
-
-
-def _load(path: Path, specs: tuple[TensorSpec, ...]) -> NDArray[np.float32]:
-    """Read weights in any known format; the content decides, not the name."""
-    from fieldfare.converters import load_npz, load_safetensors
-    from fieldfare.core.weights import unpack_weights
-
-    content = _read(path)
-    if content.startswith(b"FFWEIGHT"):
-        found, vector = unpack_weights(content)
-        if found != specs:
-            raise WeightsError(f"{path}: the weights are those of another model")
-        return vector
-    return (load_npz if content.startswith(b"PK") else load_safetensors)(path, specs)
 
 
 def _read(path: Path) -> bytes:

@@ -16,9 +16,9 @@ examples:
   fieldfare export model.keras -o plan.tflite --loss sparse_categorical_crossentropy --metric accuracy
   fieldfare export train/model.py:build -o plan.tflite --optimizer adam --learning-rate 0.001 --check
 
-The plan trains on a stock LiteRT runtime: `fieldfare plan show plan.tflite` tells what is in it, `fieldfare task submit`
-hands it to an aggregator, `fieldfare convert` makes an inference model of it and trained weights. What is not given
-comes from model.compile(). Layers that cannot be exported are listed all at once, each with a way round.
+The plan trains on a stock LiteRT runtime. `fieldfare plan show plan.tflite` tells what is in it, `fieldfare task
+submit` hands it to an aggregator, `fieldfare convert` makes an inference model of it and trained weights. What is not
+given comes from model.compile(). Layers that cannot be exported are listed all at once, each with a way round.
 """
 
 

@@ -12,7 +12,7 @@ from fieldfare.core.errors import WeightsError
 from fieldfare.core.weights._spec import TensorSpec, specs_from_proto, specs_to_proto, total_size
 from fieldfare.protos.v1 import tensors_pb2
 
-_MAGIC = b"FFWEIGHT"
+MAGIC = b"FFWEIGHT"
 _PREFIX = struct.Struct("<8sI")
 _MAX_HEADER = 16 * 2**20
 
@@ -39,7 +39,7 @@ def pack_weights(specs: Sequence[TensorSpec], vector: NDArray[np.float32]) -> by
     if not np.isfinite(vector).all():
         raise WeightsError("the weights hold values that are not finite: the training diverged")
     header = tensors_pb2.WeightsHeader(tensors=specs_to_proto(specs)).SerializeToString(deterministic=True)
-    return b"".join((_PREFIX.pack(_MAGIC, len(header)), header, vector.astype("<f4", copy=False).tobytes()))
+    return b"".join((_PREFIX.pack(MAGIC, len(header)), header, vector.astype("<f4", copy=False).tobytes()))
 
 
 def unpack_weights(data: bytes) -> tuple[tuple[TensorSpec, ...], NDArray[np.float32]]:
@@ -48,7 +48,7 @@ def unpack_weights(data: bytes) -> tuple[tuple[TensorSpec, ...], NDArray[np.floa
     Raises:
         WeightsError: not a weights file, damaged, cut short, or with values that are not finite.
     """
-    if len(data) < _PREFIX.size or data[: len(_MAGIC)] != _MAGIC:
+    if len(data) < _PREFIX.size or data[: len(MAGIC)] != MAGIC:
         raise WeightsError("not a weights file: it does not begin with FFWEIGHT")
     _, header_length = _PREFIX.unpack_from(data)
     start = _PREFIX.size + header_length

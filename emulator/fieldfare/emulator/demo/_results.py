@@ -33,13 +33,13 @@ def write_results(
     seconds: float,
 ) -> float:
     """Write every result file; return the accuracy on the digits that no device holds."""
-    from fieldfare.converters import plan_to_inference, save_safetensors, weights_into_plan
+    from fieldfare.converters import plan_to_inference, save_weights, weights_into_plan
 
     plan = (folder / "plan.tflite").read_bytes()
     trained = weights_into_plan(plan, outcome.weights)
     (folder / "plan.tflite").write_bytes(trained)
     (folder / "model.tflite").write_bytes(plan_to_inference(plan, outcome.weights))
-    save_safetensors(folder / "global.safetensors", manifest.weight_specs, outcome.weights)
+    save_weights(folder / "global.safetensors", manifest.weight_specs, outcome.weights)
     test = _test_means(trained, split)
     rows = round_rows(outcome.status.rounds)
     write_rounds_csv(folder / "rounds.csv", rows)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fieldfare.core.errors import StorageError
-from fieldfare.sdk._files import write_atomically
+from fieldfare.core.files import OWNER_ONLY, write_atomically
 
 _LOG = logging.getLogger("fieldfare.sdk")
 
@@ -51,7 +51,4 @@ def write_current(path: Path, current: Current) -> None:
     Raises:
         StorageError: the file cannot be written.
     """
-    try:
-        write_atomically(path, json.dumps(asdict(current)).encode())
-    except OSError as error:
-        raise StorageError(f"{path} cannot be written: {error.strerror}") from error
+    write_atomically(path, json.dumps(asdict(current)).encode(), mode=OWNER_ONLY)

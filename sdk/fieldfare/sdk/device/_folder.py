@@ -5,8 +5,8 @@ import os
 from pathlib import Path
 
 from fieldfare.core.errors import NotFoundError, StorageError
+from fieldfare.core.files import OWNER_ONLY, write_atomically
 from fieldfare.core.sessions import DEVICE_ID_BYTES
-from fieldfare.sdk._files import write_atomically
 from fieldfare.sdk.cache import DEFAULT_LIMIT_BYTES, ArtifactCache
 from fieldfare.sdk.device._current import Current, read_current, write_current
 from fieldfare.sdk.device._lock import FolderLock
@@ -62,7 +62,7 @@ class DeviceFolder:
                 if found:
                     _LOG.warning("%s is damaged; the device takes a new id", path)
                 found = os.urandom(DEVICE_ID_BYTES)
-                write_atomically(path, found)
+                write_atomically(path, found, mode=OWNER_ONLY)
         except OSError as error:
             raise StorageError(f"{path} cannot be used: {error.strerror}") from error
         return found

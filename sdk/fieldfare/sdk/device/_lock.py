@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from fieldfare.core.errors import StateError, StorageError
-from fieldfare.sdk._files import OWNER_ONLY
+from fieldfare.core.files import OWNER_ONLY
 
 
 class FolderLock:

@@ -6,9 +6,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from fieldfare.core.addresses import Address, parse_address
 from fieldfare.core.errors import ConfigError, TransportError
 from fieldfare.protos.v1 import aggregator_pb2
-from fieldfare.sdk.transport._address import Address, parse_address
 from fieldfare.sdk.transport._errors import transport_error
 
 _MAX_MESSAGE_BYTES = 4 * 2**20
@@ -54,7 +54,7 @@ class GrpcTransport:
     ) -> None:
         from fieldfare.protos.v1 import aggregator_pb2_grpc
 
-        parsed = parse_address(address)
+        parsed = parse_address(address, field="aggregator")
         self._address = str(parsed)
         self._timeout_s = timeout.total_seconds()
         self._transfer_timeout_s = transfer_timeout.total_seconds()

@@ -1,0 +1,22 @@
+"""Why a port cannot be had."""
+
+import errno
+import socket
+
+from fieldfare.core.addresses import Address
+
+
+def why_not_bound(address: Address) -> str | None:
+    """One line on why an address cannot be bound, in the system's own words; None where it can. gRPC would not say."""
+    try:
+        family, kind, protocol, _, found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(found)
+            probe.listen()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            where = f"port {address.port} on {address.host}"
+            return f"{where} is taken: stop the program that has it, or choose another port"
+        return f"cannot listen on {address}: {error.strerror or error}"
+    return None

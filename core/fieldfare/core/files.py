@@ -1,0 +1,139 @@
+"""Files that are there whole or not at all: all that core does with files, and only where the caller says.
+
+It is here because device, aggregator and converters all need it, and a second way to do it would be a second way to
+lose data.
+"""
+
+import contextlib
+import os
+import sys
+import threading
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fieldfare.core.errors import NotFoundError, StorageError, WeightsError
+from fieldfare.core.weights import TensorSpec, weights_from_bytes, weights_to_bytes
+
+__all__ = [
+    "HALF_WRITTEN",
+    "OWNER_ONLY",
+    "check_writable",
+    "load_weights",
+    "remove_durably",
+    "save_weights",
+    "sync_folder",
+    "write_atomically",
+]
+
+OWNER_ONLY = 0o600
+"""Mode of a file that nobody but its owner reads."""
+
+HALF_WRITTEN = ".part"
+"""Ending of a file that is being written; what a kill left behind may be removed."""
+
+
+def write_atomically(path: Path, content: bytes | Iterable[bytes | memoryview], *, mode: int = 0o666) -> None:
+    """Replace `path` by `content`; on the disk when this returns, name and all.
+
+    A kill or a power cut leaves the old content or the new one, never half of either.
+
+    Args:
+        path: its folder must be there.
+        content: all of it, or its parts in order.
+        mode: of the file, less what the process's umask takes.
+
+    Raises:
+        StorageError: it cannot be written; what was at `path` is still there.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}{HALF_WRITTEN}")
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
+            file.writelines([content] if isinstance(content, bytes) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def remove_durably(path: Path) -> None:
+    """Remove `path` where it is there; gone from the disk when this returns.
+
+    Raises:
+        StorageError: it cannot be removed.
+    """
+    try:
+        path.unlink(missing_ok=True)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise StorageError(f"cannot remove {path}: {error.strerror or error}") from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring the folder's list of names to the disk.
+
+    Raises:
+        OSError: it cannot be opened or synced.
+    """
+    if sys.platform == "win32":  # pragma: no cover - folders cannot be opened there, and need not be
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def check_writable(path: Path) -> None:
+    """Notice before minutes of work that a file could not be written.
+
+    Raises:
+        StorageError: the folder is missing or cannot be written to, or `path` is a folder.
+    """
+    if path.is_dir():
+        raise StorageError(f"cannot write {path}: it is a folder; give the name of a file")
+    if not path.parent.is_dir():
+        raise StorageError(f"cannot write {path}: there is no folder {path.parent}")
+    if not os.access(path.parent, os.W_OK):
+        raise StorageError(f"cannot write {path}: no permission to write in {path.parent}")
+
+
+def save_weights(path: str | Path, specs: Sequence[TensorSpec], vector: NDArray[np.float32]) -> None:
+    """Write the weights by name, whole or not at all; the ending says how: .safetensors, .npz or .weights.
+
+    Args:
+        path: the file.
+        specs: in the plan's order.
+        vector: `(total,)` float32.
+
+    Raises:
+        ConfigError: another ending.
+        StorageError: `path` cannot be written.
+        WeightsError: a vector of another length.
+    """
+    path = Path(path)
+    write_atomically(path, weights_to_bytes(path.suffix, specs, vector))
+
+
+def load_weights(path: str | Path, specs: Sequence[TensorSpec]) -> NDArray[np.float32]:
+    """Read the weights that `specs` name; the file's content tells its format.
+
+    Returns:
+        `(total,)` float32, finite.
+
+    Raises:
+        NotFoundError: the file cannot be read.
+        WeightsError: no such file, a damaged one, or tensors that do not fit the specs.
+    """
+    try:
+        return weights_from_bytes(specs, Path(path).read_bytes())
+    except OSError as error:
+        raise NotFoundError(f"cannot read {path}: {error.strerror or error}") from error
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from error
