@@ -20,7 +20,9 @@ def learning_plot(rows: Sequence[RoundRow], *, metric: str, target: float | None
     left.plot([row.version for row in measured], values, color=_BLUE, marker="o", ms=3)
     if target is not None:
         left.axhline(target, color=_ORANGE, ls="--", lw=1)
-        left.annotate(f"target {target:g}", (1, target), color=_ORANGE, va="bottom", fontsize=8)
+        # At the left edge, whichever round stands there.
+        edge = left.get_yaxis_transform()
+        left.text(0.01, target, f"target {target:g}", transform=edge, color=_ORANGE, va="bottom", fontsize=8)
     _label(left, f"{metric} on held-out examples", "round", metric)
     right.plot([row.version for row in rows], [row.train_loss for row in rows], color=_ORANGE, label="training")
     held_out = [row for row in rows if "loss" in row.held_out]
@@ -85,6 +87,8 @@ def _figure(columns: int) -> tuple[Any, Any]:
 
     mpl.rcParams["svg.hashsalt"] = "fieldfare"
     mpl.rcParams["svg.fonttype"] = "none"
+    # A metric's name is no formula.
+    mpl.rcParams["text.parse_math"] = False
     figure = Figure(figsize=(10, 3.2), layout="constrained")
     return figure, figure.subplots(1, columns)
 
