@@ -82,7 +82,9 @@ def test_a_task_from_submission_to_weights(aggregator: Aggregator, plan: Path, t
         (("submit", "PLAN", "--population", "p", "--name", "n", "--target", "acc"), "METRIC=VALUE"),
         (("submit", "PLAN", "--config", "nowhere.toml"), "cannot read nowhere.toml"),
         (("submit", "nowhere", "--population", "p", "--name", "n"), "cannot read the plan nowhere"),
-        (("submit", "PLAN", "--population", "p", "--name", "n", "--weights", "x.npz"), "end in .safetensors"),
+        (("submit", "PLAN", "--population", "p", "--name", "n", "--weights", "x.npz"), "cannot read x.npz"),
+        (("fetch", "t", "--output", "x.h5"), "end in .safetensors"),
+        (("fetch", "t", "--plan", "nowhere/plan.tflite"), "there is no folder nowhere"),
         (("fetch", "t"), "nothing to fetch"),
     ],
 )

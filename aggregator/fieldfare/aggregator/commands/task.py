@@ -124,11 +124,15 @@ def _watch(client: "AdminClient", task: str, console: Console) -> int:
 def _fetch(options: argparse.Namespace, console: Console) -> int:
     from fieldfare.aggregator import AdminClient
     from fieldfare.core.errors import ConfigError
-    from fieldfare.core.files import save_weights, write_atomically
-    from fieldfare.core.weights import unpack_weights
+    from fieldfare.core.files import check_writable, save_weights, write_atomically
+    from fieldfare.core.weights import check_format, unpack_weights
 
     if options.output is None and options.plan is None:
         raise ConfigError("nothing to fetch: give --output FILE, --plan FILE or both")
+    if options.output is not None:
+        check_format(options.output.suffix)
+    for path in filter(None, (options.output, options.plan)):
+        check_writable(path)
     with AdminClient(options.admin) as client:
         status = client.show(options.task)
         if options.output is not None:

@@ -19,6 +19,16 @@ FORMATS = (".safetensors", ".npz", ".weights")
 _ZIP = b"PK"
 
 
+def check_format(ending: str) -> None:
+    """Notice before the work that a file could not be made.
+
+    Raises:
+        ConfigError: the ending is none of `FORMATS`.
+    """
+    if ending not in FORMATS:
+        raise ConfigError(f"weights are files that end in {', '.join(FORMATS)}, not in {ending!r}")
+
+
 def weights_to_bytes(ending: str, specs: Sequence[TensorSpec], vector: NDArray[np.float32]) -> bytes:
     """The content of a file with the weights.
 
@@ -31,8 +41,7 @@ def weights_to_bytes(ending: str, specs: Sequence[TensorSpec], vector: NDArray[n
         ConfigError: another ending.
         WeightsError: a vector of another length.
     """
-    if ending not in FORMATS:
-        raise ConfigError(f"weights are files that end in {', '.join(FORMATS)}, not in {ending!r}")
+    check_format(ending)
     if ending == ".weights":
         return pack_weights(specs, vector)
     tensors = {name: np.array(one, np.float32, order="C") for name, one in split_vector(specs, vector).items()}
