@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from fieldfare.aggregator.storage import StateFolder
 from fieldfare.core.errors import StorageError
 from fieldfare.emulator.demo._folder import prepare_folder
 
@@ -62,6 +63,16 @@ def test_the_marker_is_the_last_to_go(tmp_path: Path, monkeypatch: pytest.Monkey
         with pytest.raises(KeyboardInterrupt):
             prepare_folder(folder)
     assert ".fieldfare-demo" in content(folder)
+    assert content(prepare_folder(folder)) == [".fieldfare-demo"]
+
+
+def test_leaves_a_demo_alone_that_is_running(tmp_path: Path):
+    folder = prepare_folder(tmp_path / "demo")
+    (folder / "plan.tflite").write_text("x")
+    with StateFolder(folder / "state"):
+        with pytest.raises(StorageError, match="another aggregator is running on the state folder"):
+            prepare_folder(folder)
+        assert (folder / "plan.tflite").read_text() == "x"
     assert content(prepare_folder(folder)) == [".fieldfare-demo"]
 
 

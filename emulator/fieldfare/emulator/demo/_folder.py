@@ -3,7 +3,11 @@
 import shutil
 from pathlib import Path
 
+from fieldfare.aggregator.storage import StateFolder
 from fieldfare.core.errors import StorageError
+
+STATE = "state"
+"""The aggregator's part of the folder."""
 
 _MARKER = ".fieldfare-demo"
 
@@ -12,21 +16,27 @@ def prepare_folder(path: Path) -> Path:
     """Return an empty folder at `path`.
 
     Raises:
-        StorageError: it cannot be made or written, or it holds files that no demo wrote.
+        StorageError: it cannot be made or written, or holds files that no demo wrote, or a demo is running there.
     """
     try:
         if path.is_dir() and any(path.iterdir()):
             if not (path / _MARKER).is_file():
                 raise StorageError(f"{path} holds files that no demo wrote: choose another folder with --output")
-            # The marker stays, so that the next run may go on where this is interrupted.
-            for child in path.iterdir():
-                if child.name != _MARKER:
-                    _remove(child)
+            _empty(path)
         path.mkdir(parents=True, exist_ok=True)
         (path / _MARKER).write_text("made by `fieldfare demo`, which empties this folder on its next run\n")
     except OSError as error:
         raise StorageError(f"cannot write to {path}: {error.strerror}; choose another folder with --output") from error
     return path
+
+
+def _empty(path: Path) -> None:
+    # Its lock tells whether a demo is running there.
+    with StateFolder(path / STATE):
+        # The marker stays, so that the next run may go on where this is interrupted.
+        for child in path.iterdir():
+            if child.name != _MARKER:
+                _remove(child)
 
 
 def _remove(child: Path) -> None:

@@ -11,7 +11,7 @@ from fieldfare.core.plans import Manifest
 from fieldfare.core.rounds import PaceSettings
 from fieldfare.core.weights import unpack_weights
 from fieldfare.emulator.demo._digits import DigitsSplit, export_plan, split_digits
-from fieldfare.emulator.demo._folder import prepare_folder
+from fieldfare.emulator.demo._folder import STATE, prepare_folder
 from fieldfare.emulator.demo._results import write_results
 from fieldfare.emulator.demo._settings import (
     HELD_OUT_SHARE,
@@ -44,7 +44,7 @@ def run_demo(settings: DemoSettings, console: Console) -> bool:
     started = time.monotonic()
     # First, so that a taken port is told at once.
     with Aggregator(
-        folder / "state", listen=f"127.0.0.1:{settings.port}", settings=ServerSettings(pace=_PACE)
+        folder / STATE, listen=f"127.0.0.1:{settings.port}", settings=ServerSettings(pace=_PACE)
     ) as aggregator:
         console.say(f"1/4  splitting 1,797 handwritten digits over {settings.devices} devices")
         with quiet_native_output():
