@@ -5,6 +5,7 @@ Where things are:
     engine     tasks and their rounds over that storage: no sockets, the clock is an argument
     service    gRPC servicers: thin shells around the engine
     admin      the client of the administration port
+    ports      why an address cannot be listened on
     server     `Aggregator`: everything together, with its own thread and event loop
     commands   `fieldfare serve` and `fieldfare task`
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import grpc
 
-from fieldfare.aggregator._ports import why_not_bound
 from fieldfare.aggregator.engine import Engine, Event
+from fieldfare.aggregator.ports import why_not_bound
 from fieldfare.aggregator.service import AdminService, DeviceService, Pumps, Workers
 from fieldfare.aggregator.settings import ServerSettings
 from fieldfare.aggregator.storage import FolderBlobStore, SqlDatabase, StateFolder, open_sqlite

@@ -24,9 +24,14 @@ def test_a_taken_port(tmp_path: Path):
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        status, line = refused(tmp_path / "demo", tmp_path / "errors", "--port", str(port))
+        earlier = tmp_path / "demo"
+        earlier.mkdir()
+        (earlier / ".fieldfare-demo").touch()
+        (earlier / "report.html").write_text("of an earlier run")
+        status, line = refused(earlier, tmp_path / "errors", "--port", str(port))
     assert status == 2
     assert f"port {port} on 127.0.0.1 is taken" in line
+    assert (earlier / "report.html").read_text() == "of an earlier run"
 
 
 @pytest.mark.parametrize("below", [".", "demo"])

@@ -60,3 +60,11 @@ def test_workers_end_when_their_parent_is_killed(fleet: Running):
     fleet.workers(PROCESSES)
     fleet.process.kill()
     assert fleet.left_over() == []
+
+
+def test_a_device_that_ends_by_an_error_is_told(tmp_path: Path):
+    with running([sys.executable, SCRIPT, tmp_path, "broken"], tmp_path / "errors") as fleet:
+        fleet.wait_for("lost: the worker process fieldfare-devices-0 ended with exit code 1")
+        assert fleet.ended(SECONDS) == 1
+        assert fleet.left_over() == []
+    assert "NotFoundError: the example store" in (tmp_path / "log").read_text()

@@ -18,14 +18,14 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = _DESCRIPTION
     add = parser.add_argument
-    add("--output", type=Path, default=Path("runs/demo"), help="folder for the results (default: %(default)s)")
-    add("--devices", type=int, default=30, help="how many devices (default: %(default)s)")
-    add("--rounds", type=int, default=40, help="training rounds at the most (default: %(default)s)")
-    add("--target", type=float, default=0.965, help="held-out accuracy at which it ends (default: %(default)s)")
-    add("--alpha", type=float, default=0.5, help="Dirichlet concentration of the labels (default: %(default)s)")
-    add("--processes", type=int, default=2, help="worker processes for the devices (default: %(default)s)")
-    add("--port", type=int, default=0, help="port of the aggregator on 127.0.0.1 (default: any free one)")
-    add("--seed", type=int, default=1, help="seed of split, model and shuffling (default: %(default)s)")
+    add("--output", metavar="DIR", type=Path, default=Path("runs/demo"), help="for the results (%(default)s)")
+    add("--devices", metavar="N", type=int, default=30, help="how many devices (%(default)s)")
+    add("--rounds", metavar="N", type=int, default=40, help="training rounds at the most (%(default)s)")
+    add("--target", metavar="SHARE", type=float, default=0.965, help="held-out accuracy that ends it (%(default)s)")
+    add("--alpha", metavar="A", type=float, default=0.5, help="Dirichlet concentration of the labels (%(default)s)")
+    add("--processes", metavar="N", type=int, default=2, help="worker processes for the devices (%(default)s)")
+    add("--port", metavar="PORT", type=int, default=0, help="of the aggregator on 127.0.0.1 (any free one)")
+    add("--seed", metavar="N", type=int, default=1, help="of split, model and shuffling (%(default)s)")
     parser.set_defaults(run=_run)
 
 
@@ -45,4 +45,4 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     return 0 if run_demo(settings, console) else 1
 
 
-COMMAND = Command(summary="try everything on this machine: digits over 30 devices", configure=_configure)
+COMMAND = Command(summary="Try everything on this machine: digits over 30 devices", configure=_configure)

@@ -6,7 +6,10 @@ from datetime import timedelta
 from pathlib import Path
 
 from fieldfare.aggregator import AdminClient, Aggregator, ServerSettings
+from fieldfare.aggregator.ports import why_not_bound
+from fieldfare.core.addresses import Address
 from fieldfare.core.command import Console, quiet_native_output
+from fieldfare.core.errors import ConfigError
 from fieldfare.core.plans import Manifest
 from fieldfare.core.rounds import PaceSettings
 from fieldfare.core.weights import unpack_weights
@@ -40,9 +43,11 @@ def run_demo(settings: DemoSettings, console: Console) -> bool:
     """
     # The display tells what happens; the library's own log would be drawn into it.
     logging.getLogger("fieldfare").setLevel(logging.ERROR)
+    # Before earlier results are removed, and before any work.
+    if settings.port and (why := why_not_bound(Address("127.0.0.1", settings.port))) is not None:
+        raise ConfigError(why, field="--port")
     folder = prepare_folder(settings.output)
     started = time.monotonic()
-    # First, so that a taken port is told at once.
     with Aggregator(
         folder / STATE, listen=f"127.0.0.1:{settings.port}", settings=ServerSettings(pace=_PACE)
     ) as aggregator:

@@ -4,12 +4,12 @@ import multiprocessing
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from pathlib import Path
 from types import TracebackType
 
 from fieldfare.core.errors import ConfigError, FieldfareError
+from fieldfare.emulator.fleet._device import VirtualDevice
 from fieldfare.emulator.fleet._worker import run_worker
 
 _STOP_S = 20.0
@@ -17,21 +17,6 @@ _STOP_S = 20.0
 
 class FleetError(FieldfareError):
     """A worker process ended on its own."""
-
-
-@dataclass(frozen=True, slots=True)
-class VirtualDevice:
-    """One emulated device.
-
-    Attributes:
-        folder: its own state: device id, cache, outbox, ledger.
-        store: the file of its example store.
-        seed: seeds its shuffling and its jitter.
-    """
-
-    folder: Path
-    store: Path
-    seed: int
 
 
 class Fleet:

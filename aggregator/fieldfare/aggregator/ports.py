@@ -5,6 +5,8 @@ import socket
 
 from fieldfare.core.addresses import Address
 
+__all__ = ["why_not_bound"]
+
 
 def why_not_bound(address: Address) -> str | None:
     """One line on why an address cannot be bound, in the system's own words; None where it can. gRPC would not say."""
