@@ -241,7 +241,7 @@ def test_connections_that_are_cut_in_mid_download_and_mid_upload(tmp_path: Path)
     plan = tmp_path / "plan.tflite"
     plan.write_bytes(tiny_plan(4, LARGE))
     size = 4 * (LARGE + 1)
-    limit = timedelta(seconds=60)
+    limit = timedelta(seconds=20)
     spec = TaskSpec(
         "cut",
         "p",

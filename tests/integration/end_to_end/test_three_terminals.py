@@ -246,6 +246,7 @@ def test_a_file_that_cannot_be_added_leaves_no_new_store(folder: Path) -> None:
     mistake(folder, *argv)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("function", "layer"), [("build", "memory"), ("text", "headline")])
 def test_a_model_that_cannot_be_exported_is_told_by_its_layer(folder: Path, function: str, layer: str) -> None:
     _, text = mistake(folder, "export", f"lambda_model.py:{function}", "--output", "out.tflite", "--loss", "mse")
