@@ -44,7 +44,7 @@ format: $(READY)  ## let ruff format and mend what it can
 protos: $(READY)  ## regenerate the Python code of the .proto files
 	@$(BIN)/python -m fieldfare.protos.generate
 
-golden: $(READY)  ## add golden bytes for new messages; existing ones are never rewritten
+golden: $(READY)  ## write the golden bytes anew, for a new message or field; read the diff
 	@$(BIN)/python -m tests.conformance.make_golden
 
 clean:  ## remove the virtual environment, caches and runs

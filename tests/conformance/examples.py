@@ -30,6 +30,7 @@ _VALUES = {
     "goal_count": 10,
     "max_abs_value": 0.25,
     "max_examples": 500,
+    "min_evaluation_examples": 3,
     "min_examples": 4,
     "min_snapshot_updates": 2,
     "minimum": 5,

@@ -36,6 +36,7 @@ def local_specs(draw) -> LocalTrainingSpec:
         draw(st.none() | rates),
         draw(st.integers(1, most)),
         most,
+        draw(st.integers(1, 10**7)),
     )
 
 

@@ -155,7 +155,6 @@ BAD = {
     "digest": ("digest", lambda one: one.send(one.header(), one.payload(), digest=bytes(32))),
     "short": ("ended after 8 of 12", lambda one: one.send(one.header(), one.payload()[:8])),
     "long": ("more than the announced", lambda one: one.send(one.header(), one.payload() * 1000)),
-    "cut": ("without a trailer", lambda one: one.send(one.header(), one.payload(), cut=True)),
     "announced length": ("must have 12 bytes", lambda one: one.send(one.header(payload_bytes=2**40), one.payload())),
     "no examples": ("example_count", lambda one: one.send(one.header(example_count=0), one.payload())),
     "too many examples": ("example_count", lambda one: one.send(one.header(example_count=2**63), one.payload())),
@@ -165,6 +164,20 @@ BAD = {
         lambda one: one.stub.Report(iter([aggregator_pb2.ReportRequest(header=one.header())] * 2), timeout=20),
     ),
 }
+
+
+def test_a_stream_that_breaks_off_may_come_again(fleet: list[Device], admin: AdminClient) -> None:
+    devices = fleet[:4]
+    for device in devices:
+        assert device.check_in() is not None
+    with pytest.raises(grpc.RpcError, match="without a trailer: send it again") as error:
+        devices[0].send(devices[0].header(), devices[0].payload(), cut=True)
+    assert error.value.code() is grpc.StatusCode.UNAVAILABLE
+    for device in devices[:3]:
+        device.report()
+    wait_for_commit(admin)
+    committed = admin.show("t", 0).rounds[0]
+    assert (committed.reported, committed.refused, committed.assigned) == (3, 0, 4)
 
 
 @pytest.mark.parametrize("kind", BAD)

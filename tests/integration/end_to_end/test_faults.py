@@ -202,13 +202,6 @@ def test_a_report_that_had_been_counted_is_not_sent_again(kept) -> None:
     assert "idle: no task" in fieldfare(*run, "--once").stdout
 
 
-BROKEN_STREAM = pytest.mark.xfail(
-    reason="a stream that a lost connection ended is now and then refused for good, as one without a trailer",
-    strict=False,
-)
-
-
-@BROKEN_STREAM
 def test_an_upload_that_was_cut_is_taken_when_it_comes_again(tmp_path: Path) -> None:
     features = 20_000
     plan = tmp_path / "plan.tflite"
@@ -236,7 +229,6 @@ def test_an_upload_that_was_cut_is_taken_when_it_comes_again(tmp_path: Path) -> 
             assert [one.refused for one in admin.show(task, 0).rounds] == [0]
 
 
-@BROKEN_STREAM
 def test_connections_that_are_cut_in_mid_download_and_mid_upload(tmp_path: Path) -> None:
     plan = tmp_path / "plan.tflite"
     plan.write_bytes(tiny_plan(4, LARGE))

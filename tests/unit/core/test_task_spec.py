@@ -114,6 +114,8 @@ def target(metric: str = "loss", value: float = 1.0, **changes) -> TaskSpec:
         ("local.learning_rate", "positive", lambda: local(learning_rate=math.nan)),
         ("local.max_examples", "1 to 10000000", lambda: local(max_examples=0)),
         ("local.max_examples", "1 to 10000000", lambda: local(max_examples=10_000_001)),
+        ("local.min_evaluation_examples", "1 to 10000000", lambda: local(min_evaluation_examples=0)),
+        ("local.min_evaluation_examples", "1 to 10000000", lambda: local(min_evaluation_examples=10_000_001)),
         ("local.min_examples", "1 to max_examples", lambda: local(min_examples=0)),
         ("local.min_examples", "1 to max_examples", lambda: local(min_examples=3, max_examples=2)),
         ("aggregation.server_learning_rate", "positive", lambda: aggregation(server_learning_rate=0.0)),

@@ -75,5 +75,5 @@ def test_the_seed_settles_the_split(split: DigitsSplit):
 
 
 def test_a_split_that_cannot_be():
-    with pytest.raises(DataError, match="1437 examples are too few for 200 devices with 8 each"):
+    with pytest.raises(DataError, match="1437 examples are too few for 200 devices with 14 each"):
         split_digits(devices=200, alpha=0.5, test_share=0.2, seed=1)

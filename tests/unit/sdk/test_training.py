@@ -156,7 +156,8 @@ def test_dsgd_is_the_gradient_over_all_examples(trainer, files, rows: int) -> No
 
 @pytest.mark.parametrize("rows", [1, 4, 6])
 def test_evaluation_sums_over_the_held_out_examples(trainer, files, rows: int) -> None:
-    result = work(trainer, files, Source(held_out=rows), kind=NextRound.EVALUATION)
+    local = LocalTrainingSpec(min_evaluation_examples=1)
+    result = work(trainer, files, Source(held_out=rows), kind=NextRound.EVALUATION, local=local)
     error = X[:rows] @ START[:2] + START[2] - Y[:rows, 0]
     assert result.outcome == aggregator_pb2.OUTCOME_DONE
     assert result.vector is None
@@ -172,6 +173,9 @@ def test_too_few_examples(trainer, files) -> None:
     assert few.vector is None
     none = work(trainer, files, Source(0))
     assert none.outcome == aggregator_pb2.OUTCOME_TOO_FEW_EXAMPLES
+    alone = work(trainer, files, Source(held_out=1), kind=NextRound.EVALUATION)
+    assert alone.outcome == aggregator_pb2.OUTCOME_TOO_FEW_EXAMPLES
+    assert (alone.metrics, alone.detail) == (None, "1 examples are held out, and the task needs 2 to evaluate")
     unheld = work(trainer, files, Source(held_out=0), kind=NextRound.EVALUATION)
     assert unheld.outcome == aggregator_pb2.OUTCOME_TOO_FEW_EXAMPLES
 

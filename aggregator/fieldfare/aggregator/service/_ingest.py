@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-from fieldfare.core.errors import UpdateError
+from fieldfare.core.errors import TransportError, UpdateError
 from fieldfare.protos.v1 import aggregator_pb2
 
 
@@ -74,7 +74,8 @@ async def read_payload(
         The payload and the digest that the device sent.
 
     Raises:
-        UpdateError: more or fewer bytes than announced, or no trailer.
+        UpdateError: more or fewer bytes than announced.
+        TransportError: the stream ended without a trailer.
         TimeoutError: the sender is too slow.
     """
     payload = bytearray(nbytes)
@@ -82,7 +83,10 @@ async def read_payload(
     while True:
         part = await _next_part(stream, chunk_time_limit)
         if part is None:
-            raise UpdateError("length", f"the stream ended after {position} of {nbytes} bytes, without a trailer")
+            # Not refused: gRPC tells a lost connection so now and then, and the device sends the report again.
+            raise TransportError(
+                f"the stream ended after {position} of {nbytes} bytes, without a trailer: send it again"
+            )
         kind = part.WhichOneof("part")
         if kind == "data":
             end = position + len(part.data)

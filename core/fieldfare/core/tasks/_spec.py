@@ -85,6 +85,7 @@ class LocalTrainingSpec:
         learning_rate: None for the plan's own.
         min_examples: a device with fewer training examples sits the round out.
         max_examples: a device uses its newest so many; also the largest weight of an update.
+        min_evaluation_examples: a device with fewer held-out examples sits evaluation rounds out.
     """
 
     epochs: int = 1
@@ -92,6 +93,7 @@ class LocalTrainingSpec:
     learning_rate: float | None = None
     min_examples: int = 1
     max_examples: int = 100_000
+    min_evaluation_examples: int = 2
 
     def check(self, name: str) -> None:
         """Raise `ConfigError` for the first field out of its bounds."""
@@ -101,6 +103,8 @@ class LocalTrainingSpec:
         _need(rate is None or (math.isfinite(rate) and rate > 0), f"{name}.learning_rate", "must be positive")
         _need(1 <= self.max_examples <= MAX_EXAMPLES, f"{name}.max_examples", f"must be 1 to {MAX_EXAMPLES}")
         _need(1 <= self.min_examples <= self.max_examples, f"{name}.min_examples", "must be 1 to max_examples")
+        within = 1 <= self.min_evaluation_examples <= MAX_EXAMPLES
+        _need(within, f"{name}.min_evaluation_examples", f"must be 1 to {MAX_EXAMPLES}")
 
     def to_proto(self) -> task_pb2.LocalTrainingSpec:
         """The wire form with every default written out; the learning rate only where there is one."""
@@ -110,6 +114,7 @@ class LocalTrainingSpec:
             learning_rate=self.learning_rate,
             min_examples=self.min_examples,
             max_examples=self.max_examples,
+            min_evaluation_examples=self.min_evaluation_examples,
         )
 
     @classmethod
@@ -121,6 +126,7 @@ class LocalTrainingSpec:
             learning_rate=_optional(proto, "learning_rate", None),
             min_examples=_optional(proto, "min_examples", 1),
             max_examples=_optional(proto, "max_examples", 100_000),
+            min_evaluation_examples=_optional(proto, "min_evaluation_examples", 2),
         )
 
 

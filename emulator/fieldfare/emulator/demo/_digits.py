@@ -14,6 +14,8 @@ CLASSES = 10
 INPUT, TARGET = "image", "label"
 BATCH_SIZE = 16
 LEARNING_RATE = 0.15
+MIN_EXAMPLES = 14
+"""Of a device, so that it holds out at least two: fewer are not evaluated."""
 _LARGEST_PIXEL = 16.0
 
 
@@ -46,7 +48,9 @@ def split_digits(*, devices: int, alpha: float, test_share: float, seed: int) ->
     }
     labels = examples[TARGET]
     rows, test = train_test_split(np.arange(len(labels)), test_size=test_share, stratify=labels, random_state=seed)
-    parts = dirichlet_partition(labels[rows], devices, alpha=alpha, rng=np.random.default_rng(seed), min_examples=8)
+    parts = dirichlet_partition(
+        labels[rows], devices, alpha=alpha, rng=np.random.default_rng(seed), min_examples=MIN_EXAMPLES
+    )
     return DigitsSplit(tuple(take_rows(examples, rows[part]) for part in parts), take_rows(examples, np.sort(test)))
 
 

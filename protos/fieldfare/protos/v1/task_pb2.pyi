@@ -118,18 +118,20 @@ class CohortSpec(_message.Message):
     def __init__(self, goal_count: _Optional[int] = ..., minimum: _Optional[int] = ..., over_selection: _Optional[float] = ..., selection_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., report_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class LocalTrainingSpec(_message.Message):
-    __slots__ = ("epochs", "max_steps", "learning_rate", "min_examples", "max_examples")
+    __slots__ = ("epochs", "max_steps", "learning_rate", "min_examples", "max_examples", "min_evaluation_examples")
     EPOCHS_FIELD_NUMBER: _ClassVar[int]
     MAX_STEPS_FIELD_NUMBER: _ClassVar[int]
     LEARNING_RATE_FIELD_NUMBER: _ClassVar[int]
     MIN_EXAMPLES_FIELD_NUMBER: _ClassVar[int]
     MAX_EXAMPLES_FIELD_NUMBER: _ClassVar[int]
+    MIN_EVALUATION_EXAMPLES_FIELD_NUMBER: _ClassVar[int]
     epochs: int
     max_steps: int
     learning_rate: float
     min_examples: int
     max_examples: int
-    def __init__(self, epochs: _Optional[int] = ..., max_steps: _Optional[int] = ..., learning_rate: _Optional[float] = ..., min_examples: _Optional[int] = ..., max_examples: _Optional[int] = ...) -> None: ...
+    min_evaluation_examples: int
+    def __init__(self, epochs: _Optional[int] = ..., max_steps: _Optional[int] = ..., learning_rate: _Optional[float] = ..., min_examples: _Optional[int] = ..., max_examples: _Optional[int] = ..., min_evaluation_examples: _Optional[int] = ...) -> None: ...
 
 class AggregationSpec(_message.Message):
     __slots__ = ("algorithm", "weighting", "server_learning_rate", "min_snapshot_updates", "max_abs_value")

@@ -13,6 +13,7 @@ import numpy as np
 from fieldfare.core.command import Console
 from fieldfare.core.errors import ConfigError, StorageError
 from fieldfare.core.sessions import Ended, Participation
+from fieldfare.core.weights import TensorSpec
 from fieldfare.sdk.commands._words import bytes_words, participation_line
 from fieldfare.sdk.commands.plan import load_manifest
 from fieldfare.sdk.conditions import Conditions
@@ -28,9 +29,10 @@ _WAITS = {Ended.IDLE, Ended.UNREACHABLE}
 
 def add(options: argparse.Namespace, console: Console) -> int:
     """`device add`."""
+    specs = _specs_to_fill(options)
+    # Every file is read and checked before the first one is added, and before a store is made for them.
+    read = [(path, read_examples(path, specs)) for path in options.files]
     with _store_to_fill(options) as store:
-        # Every file is read and checked before the first one is added.
-        read = [(path, read_examples(path, store.specs)) for path in options.files]
         for path, examples in read:
             console.say(f"{path}: {store.add_many(examples)} examples added")
         console.say(f"{options.store} holds {store.count()} examples, {store.count(held_out=True)} of them held out")
@@ -130,13 +132,20 @@ def predict(options: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _store_to_fill(options: argparse.Namespace) -> ExampleStore:
-    if options.plan is not None:
-        specs = load_manifest(options.plan).example_specs
-        return ExampleStore.create(options.store, specs, held_out_share=options.held_out)
-    if not options.store.exists():
+def _specs_to_fill(options: argparse.Namespace) -> tuple[TensorSpec, ...]:
+    if options.store.exists():
+        with _store_to_fill(options) as store:
+            return store.specs
+    if options.plan is None:
         raise ConfigError(f"is needed: {options.store} is not there yet, and the plan types it", field="--plan")
-    return ExampleStore.open(options.store)
+    return load_manifest(options.plan).example_specs
+
+
+def _store_to_fill(options: argparse.Namespace) -> ExampleStore:
+    if options.plan is None:
+        return ExampleStore.open(options.store)
+    specs = load_manifest(options.plan).example_specs
+    return ExampleStore.create(options.store, specs, held_out_share=options.held_out)
 
 
 def _row(entry: LedgerEntry) -> str:

@@ -61,7 +61,7 @@ def do_work(
         if manifest.example_specs != source.specs:
             return _failed(f"the plan needs examples of {_words(manifest)}, and the store holds others")
         if job.assignment.kind is NextRound.EVALUATION:
-            return _evaluate(trainer, vector, source, interrupt)
+            return _evaluate(job.assignment, trainer, vector, source, interrupt)
         return _train(job.assignment, trainer, vector, source, rng, interrupt)
     except Interrupted as reason:
         return WorkResult(aggregator_pb2.OUTCOME_CONDITIONS, detail=str(reason))
@@ -105,12 +105,17 @@ def _train(
 
 
 def _evaluate(
-    trainer: LocalTrainer, checkpoint: NDArray[np.float32], source: ExampleSource, interrupt: Interrupt
+    assignment: Assignment,
+    trainer: LocalTrainer,
+    checkpoint: NDArray[np.float32],
+    source: ExampleSource,
+    interrupt: Interrupt,
 ) -> WorkResult:
     examples = source.held_out()
-    rows = count_rows(examples)
-    if rows == 0:
-        return _too_few("no examples are held out for evaluation")
+    rows, least = count_rows(examples), assignment.local.min_evaluation_examples
+    # Safe: never below 1, so that there is something to evaluate.
+    if rows < least:
+        return _too_few(f"{rows} examples are held out, and the task needs {least} to evaluate")
     metrics = trainer.evaluate(checkpoint, examples, interrupt=interrupt)
     if bad := sorted(name for name, one in metrics.items() if not math.isfinite(one.sum)):
         return _failed(f"not finite over the held-out examples: {', '.join(bad)}")
