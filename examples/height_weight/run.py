@@ -30,6 +30,7 @@ from examples.height_weight.averaging import (
 )
 from examples.height_weight.federated import train_federated
 from examples.height_weight.people import HEIGHT_CENTRE_CM, HEIGHT_SCALE_CM, People, deal_out, load_people
+from fieldfare.core.command import quiet_native_output
 
 LEARNING_RATE = 0.1
 DEVICES = 20
@@ -82,7 +83,15 @@ def over_devices(people: People, parts: list[np.ndarray], best: float, options: 
     print(f"\nthe same as a Keras model on {DEVICES} devices: LiteRT plan, gRPC aggregator, federated averaging")
     folder = options.output or Path(tempfile.mkdtemp(prefix="height_weight-"))
     try:
-        result = train_federated(people, parts, folder, seed=options.seed, round_limit=timedelta(seconds=60))
+        with quiet_native_output():
+            result = train_federated(
+                people,
+                parts,
+                folder,
+                target_rmse=1.005 * best,
+                seed=options.seed,
+                round_limit=timedelta(seconds=60),
+            )
     finally:
         if options.output is None:
             shutil.rmtree(folder)
