@@ -9,10 +9,18 @@ import numpy as np
 import pytest
 
 from fieldfare.aggregator.engine import EventKind, Standing
-from fieldfare.core.errors import ConfigError, FieldfareError, NotFoundError, ProtocolError, StateError, UpdateError
-from fieldfare.core.tasks import AggregationSpec, CohortSpec, TargetSpec, TaskAction, TaskSpec
+from fieldfare.core.errors import (
+    ConfigError,
+    FieldfareError,
+    NotFoundError,
+    ProtocolError,
+    StateError,
+    StorageError,
+    UpdateError,
+)
+from fieldfare.core.tasks import AggregationSpec, CohortSpec, TargetSpec, TaskAction, TaskSpec, TaskState
 from fieldfare.protos.v1 import task_pb2
-from tests.unit.aggregator.world import Work, World, everything_written
+from tests.unit.aggregator.world import Work, World, device_id, everything_written
 
 COHORT = CohortSpec(4, 2, 1.5, timedelta(seconds=100), timedelta(seconds=60))
 SPEC = TaskSpec("t", "p", rounds=2, training=COHORT, evaluation=COHORT, evaluate_every=0)
@@ -298,6 +306,47 @@ def test_a_damaged_snapshot_fails_the_task(world: World, harm: str) -> None:
     assert status.state == task_pb2.TASK_STATE_FAILED
     assert "cannot be read" in status.reason
     assert status.checkpoint_version == 0
+
+
+@pytest.mark.parametrize("unreadable", ["snapshots/", "artifacts/"])
+def test_storage_that_cannot_be_read_now_refuses_the_start_and_changes_nothing(world: World, unreadable: str) -> None:
+    # An older task that is damaged for good must not be written off either before everything could be read.
+    damaged = world.submit(replace(SPEC, name="damaged", population="q"))
+    for work in [Work(device_id(index), world.ask(index, "q").assignment) for index in range(2)]:
+        world.report(work)
+    world.work()
+    (world.folder / "blobs" / world.snapshots()[0]).unlink()
+    task = world.submit(SPEC)
+    works = check_in_all(world, 4)
+    for work in works[:2]:
+        world.report(work, (1, 0, 0))
+    world.work()
+    before = everything_written(world.folder / "blobs")
+    with pytest.raises(StorageError, match="Too many open files"):
+        world.restart(unreadable)
+    assert everything_written(world.folder / "blobs") == before
+    assert {one.state for one in world.database.tasks()} == {TaskState.RUNNING}
+    world.restart()
+    assert world.engine.get_task(damaged).state == task_pb2.TASK_STATE_FAILED
+    world.task_id = task
+    assert world.standing(works[0]) is Standing.COUNTED
+    for work in works[2:]:
+        world.report(work, (3, 0, 0))
+    world.work()
+    np.testing.assert_allclose(world.weights(1), [3, 2, 3], atol=1e-6)
+
+
+def test_damaged_metric_totals_fail_the_task(world: World) -> None:
+    from sqlalchemy import text
+
+    world.submit(SPEC)
+    for work in check_in_all(world, 2):
+        world.report(work)
+    world.work()
+    with world.database._inner._engine.begin() as connection:
+        connection.execute(text("update snapshots set metrics = 'x'"))
+    world.restart()
+    assert world.status().state == task_pb2.TASK_STATE_FAILED
 
 
 def test_a_damaged_checkpoint_fails_the_task(world: World) -> None:

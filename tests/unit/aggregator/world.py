@@ -61,6 +61,12 @@ class FlakyBlobs:
     def __init__(self, inner: FolderBlobStore) -> None:
         self._inner = inner
         self.full = False
+        self.unreadable = ""
+
+    def get(self, key: str) -> bytes:
+        if self.unreadable and key.startswith(self.unreadable):
+            raise StorageError(f"cannot read the blob {key}: Too many open files")
+        return self._inner.get(key)
 
     def put(self, key: str, parts: Any) -> None:
         if self.full:
@@ -119,9 +125,10 @@ class World:
         (folder / "incoming").mkdir(parents=True, exist_ok=True)
         self.start()
 
-    def start(self) -> None:
+    def start(self, unreadable: str = "") -> None:
         self.database = FlakyDatabase(open_sqlite(self.folder / "fieldfare.db"))
         self.blobs = FlakyBlobs(FolderBlobStore(self.folder / "blobs"))
+        self.blobs.unreadable = unreadable
         self.engine = Engine(
             self.database,
             self.blobs,  # type: ignore[arg-type]
@@ -132,10 +139,10 @@ class World:
         )
         self.engine.start()
 
-    def restart(self) -> None:
-        """Without warning: nothing of the old engine's memory is written."""
+    def restart(self, unreadable: str = "") -> None:
+        """Without warning: nothing of the old engine's memory is written. Blobs under `unreadable` cannot be read."""
         self.database.close()
-        self.start()
+        self.start(unreadable)
 
     def advance(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)

@@ -117,7 +117,14 @@ class Engine:
                 for artifact in (incoming.plan, incoming.checkpoint):
                     self._keeper.forget_artifact(artifact.sha256)
                 raise
-        self._tasks.load_one(record)
+        try:
+            self._tasks.load_one(record)
+        except StorageError as error:
+            # The submitter is told that it failed, so it must not come to life at the next start.
+            reason = f"it could not be read back: {error}"
+            with contextlib.suppress(StorageError):
+                self._database.set_task_state(task_id, TaskState.FAILED, reason, now)
+            raise
         _log.info("task=%s submitted name=%s population=%s", task_id, spec.name, spec.population)
         self._observer(Event(EventKind.SUBMITTED, task_id, spec.name))
         self._work_if_possible(task_id)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from fieldfare.aggregator.engine._accumulator import Accumulator, Frozen, sum_bounds
-from fieldfare.aggregator.storage import BlobStore, DamagedError, Database, RoundRecord
+from fieldfare.aggregator.storage import BlobStore, DamagedError, Database, RoundRecord, damage
 from fieldfare.core.aggregation import FixedPointSum, MetricTotals, ReportRules
 from fieldfare.core.rounds import Round
 from fieldfare.core.sessions import Artifact
@@ -99,7 +99,7 @@ def restored_round(
 
     Raises:
         DamagedError: the snapshot is gone, damaged, or does not hold as many updates as devices are counted.
-        StorageError: storage cannot be read now, or the snapshot is not one.
+        StorageError: storage cannot be read now.
     """
     devices = database.counted(record.task_id, record.number)
     snapshot = database.snapshot(record.task_id, record.number)
@@ -109,16 +109,20 @@ def restored_round(
         return fresh_round(record, checkpoint, rules, now)
     total = None
     if record.kind is NextRound.TRAINING:
-        total = FixedPointSum.from_bytes(blobs.get(snapshot.blob_key), sum_bounds(rules.spec))
+        content = blobs.get(snapshot.blob_key)
+        with damage():
+            total = FixedPointSum.from_bytes(content, sum_bounds(rules.spec))
         if (total.count, total.weight, total.size) != (snapshot.count, snapshot.weight, total_size(rules.weights)):
             raise DamagedError(f"the snapshot of round {record.number} is not the one that was written")
     if snapshot.count != len(devices):
         raise DamagedError(
             f"the snapshot of round {record.number} holds {snapshot.count} updates, {len(devices)} devices are counted"
         )
+    with damage():
+        metrics = MetricTotals.from_json(snapshot.metrics)
     accumulator = Accumulator(
         total,
-        MetricTotals.from_json(snapshot.metrics),
+        metrics,
         devices,
         examples=record.examples,
         bytes_up=record.bytes_up,

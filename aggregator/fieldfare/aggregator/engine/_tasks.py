@@ -9,7 +9,7 @@ from fieldfare.aggregator.engine._checkpoints import read_artifact
 from fieldfare.aggregator.engine._keeper import Keeper
 from fieldfare.aggregator.engine._open_round import restored_round
 from fieldfare.aggregator.engine._task_run import TaskRun
-from fieldfare.aggregator.storage import BlobStore, Database, TaskRecord
+from fieldfare.aggregator.storage import BlobStore, DamagedError, Database, TaskRecord, damage
 from fieldfare.core.aggregation import MetricTotals
 from fieldfare.core.errors import FieldfareError, StateError, StorageError
 from fieldfare.core.metrics import means
@@ -42,27 +42,38 @@ class Tasks:
         self._turns: dict[str, int] = {}
 
     def load(self) -> None:
-        """Take up every task that had not ended. One that cannot be read is ended as failed, with the reason.
+        """Take up every task that had not ended. One whose state is damaged is ended as failed, with the reason.
 
         Raises:
-            StorageError: the data base cannot be read or written.
+            StorageError: storage cannot be read now; then nothing has been written. Or it cannot be written.
         """
-        for record in self._database.tasks(active=True):
-            self.load_one(record)
+        # All is read before anything is written: whether a later task can be read must not matter to an earlier one.
+        found = [(record, self._restored(record)) for record in self._database.tasks(active=True)]
+        for record, run in found:
+            self._take(record, run)
 
     def load_one(self, record: TaskRecord) -> None:
-        """Take up one task from storage, in place of what memory may hold of it.
+        """Take up one task from storage, in place of what memory may hold of it; fail it where that is damaged.
 
         Raises:
-            StorageError: the data base cannot be written.
+            StorageError: storage cannot be read or written now; the task is as it was.
         """
+        self._take(record, self._restored(record))
+
+    def _restored(self, record: TaskRecord) -> TaskRun | str:
+        """The task as storage has it, or why what is there can never be used."""
         try:
-            run = self._restore(record)
+            return self._restore(record)
         except FieldfareError as error:
+            if _may_pass(error):
+                raise
             # Safe: an average is never formed from state that is not wholly what was written.
-            reason = f"its state cannot be read: {error}"
-            _log.error("task=%s failed: %s", record.task_id, reason)
-            self._database.set_task_state(record.task_id, TaskState.FAILED, reason, self._clock())
+            return f"its state cannot be read: {error}"
+
+    def _take(self, record: TaskRecord, run: TaskRun | str) -> None:
+        if isinstance(run, str):
+            _log.error("task=%s failed: %s", record.task_id, run)
+            self._database.set_task_state(record.task_id, TaskState.FAILED, run, self._clock())
             self.drop(record.task_id)
             return
         with self._lock:
@@ -110,7 +121,7 @@ class Tasks:
             if (record := self._database.task(task_id)) is not None:
                 self.load_one(record)
         except FieldfareError as error:
-            if type(error) is StorageError:
+            if _may_pass(error):
                 raise
             _log.error("task=%s failed: %s", task_id, error)
             self._keeper.fail(run, str(error))
@@ -124,7 +135,8 @@ class Tasks:
         read_artifact(self._blobs, checkpoint.artifact)
         progress = TaskProgress(rounds_committed=checkpoint.version)
         if (evaluation := self._database.newest_evaluation(record.task_id)) is not None:
-            measured = means(MetricTotals.from_json(evaluation.metrics).sums())
+            with damage():
+                measured = means(MetricTotals.from_json(evaluation.metrics).sums())
             progress = TaskProgress(checkpoint.version, evaluation.checkpoint_version, measured)
         newest = self._database.newest_round(record.task_id)
         run = TaskRun(record, spec, manifest, checkpoint, progress, 1 if newest is None else newest.number + 1)
@@ -140,3 +152,8 @@ class Tasks:
             run.begin(current)
             _log.info("task=%s round=%d goes on with %d devices", record.task_id, newest.number, len(current.on_disk))
         return run
+
+
+def _may_pass(error: FieldfareError) -> bool:
+    """Whether the same call may succeed later: storage that fails now, as opposed to what is wrong for good."""
+    return isinstance(error, StorageError) and not isinstance(error, DamagedError)

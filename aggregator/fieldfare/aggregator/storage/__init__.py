@@ -4,7 +4,7 @@ The interfaces are what a deployment over PostgreSQL and an object store impleme
 contract test that every implementation must pass. Calls block and may come from several threads at once.
 """
 
-from fieldfare.aggregator.storage._errors import DamagedError
+from fieldfare.aggregator.storage._errors import DamagedError, damage
 from fieldfare.aggregator.storage._folder import FolderBlobStore
 from fieldfare.aggregator.storage._protocols import BlobStore, Database, artifact_key
 from fieldfare.aggregator.storage._records import CheckpointRecord, RoundRecord, SnapshotRecord, TaskRecord
@@ -23,5 +23,6 @@ __all__ = [
     "StateFolder",
     "TaskRecord",
     "artifact_key",
+    "damage",
     "open_sqlite",
 ]
