@@ -1,6 +1,7 @@
 """Rounds, receipts and restarts, with a clock that the test moves."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fieldfare.aggregator.engine import EventKind, Standing
+from fieldfare.aggregator.engine import Event, EventKind, Standing
 from fieldfare.core.errors import (
     ConfigError,
     FieldfareError,
@@ -214,6 +215,42 @@ def test_cancel_drops_the_round_for_good(world: World) -> None:
         world.engine.control(world.task_id, TaskAction.RESUME)
     world.restart()
     assert world.engine.active_tasks() == []
+
+
+def test_what_an_observer_raises_is_logged_and_changes_nothing(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    told = []
+
+    def observe(event: Event) -> None:
+        told.append(event.kind)
+        raise RuntimeError("the callback's own")
+
+    world.observer = observe
+    world.submit(SPEC)
+    for _ in range(2):
+        for work in check_in_all(world, 4):
+            world.report(work)
+        assert world.work()
+    assert world.status().reason == "2 rounds done"
+    assert told == [EventKind.SUBMITTED, EventKind.COMMITTED, EventKind.COMMITTED, EventKind.COMPLETED]
+    assert caplog.text.count("RuntimeError: the callback's own") == 4
+
+
+def test_an_observer_may_act_on_the_task(world: World) -> None:
+    """From another thread, as with `AdminClient`: a lock held meanwhile would make it wait for ever."""
+    with ThreadPoolExecutor(1) as threads:
+
+        def observe(event: Event) -> None:
+            world.events.append(event)
+            if event.kind is EventKind.COMMITTED:
+                threads.submit(world.engine.control, event.task_id, TaskAction.CANCEL).result(timeout=20)
+
+        world.observer = observe
+        world.submit(SPEC)
+        for work in check_in_all(world, 4):
+            world.report(work)
+        assert world.work()
+    assert world.status().state == task_pb2.TASK_STATE_CANCELLED
+    assert [one.kind for one in world.events] == [EventKind.SUBMITTED, EventKind.COMMITTED, EventKind.CANCELLED]
 
 
 def test_ends_at_its_target_and_the_model_stays(world: World) -> None:

@@ -1,6 +1,7 @@
 """An engine over real storage, with a clock that a test moves and failures that a test orders."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -121,6 +122,7 @@ class World:
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
         self.settings = settings or ServerSettings()
         self.events: list[Event] = []
+        self.observer: Callable[[Event], None] = self.events.append
         self.task_id = ""
         (folder / "incoming").mkdir(parents=True, exist_ok=True)
         self.start()
@@ -135,9 +137,12 @@ class World:
             self.settings,
             clock=lambda: self.now,
             uniform=lambda: 0.5,
-            observer=self.events.append,
+            observer=self._observe,
         )
         self.engine.start()
+
+    def _observe(self, event: Event) -> None:
+        self.observer(event)
 
     def restart(self, unreadable: str = "") -> None:
         """Without warning: nothing of the old engine's memory is written. Blobs under `unreadable` cannot be read."""

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from fieldfare.aggregator.engine import _check_in
 from fieldfare.aggregator.engine._devices import DevicesSeen
-from fieldfare.aggregator.engine._events import Event, EventKind, Observer
+from fieldfare.aggregator.engine._events import Event, EventKind, Observer, Outbox
 from fieldfare.aggregator.engine._keeper import Keeper
 from fieldfare.aggregator.engine._reports import Reports
 from fieldfare.aggregator.engine._status import task_status
@@ -38,7 +38,7 @@ class Engine:
         settings: bounds and time limits.
         clock: the present, timezone-aware.
         uniform: random numbers in [0, 1), for jitter.
-        observer: is told what happened.
+        observer: is told what happened, when no lock is held; what it raises is logged and changes nothing.
 
     Attributes:
         reports: what devices report.
@@ -59,12 +59,12 @@ class Engine:
         self._settings = settings
         self._clock = clock
         self._uniform = uniform
-        self._observer = observer
+        self._outbox = Outbox(observer)
         self._key = database.ticket_key()
         self._devices = DevicesSeen()
         self._checking_in = threading.Lock()
         self._keeper = Keeper(
-            database, blobs, clock=clock, keep_checkpoints=settings.keep_checkpoints, observer=observer
+            database, blobs, clock=clock, keep_checkpoints=settings.keep_checkpoints, outbox=self._outbox
         )
         self._tasks = Tasks(database, blobs, self._keeper, clock)
         self.reports = Reports(self._tasks, database, self._key, clock)
@@ -126,7 +126,7 @@ class Engine:
                 self._database.set_task_state(task_id, TaskState.FAILED, reason, now)
             raise
         _log.info("task=%s submitted name=%s population=%s", task_id, spec.name, spec.population)
-        self._observer(Event(EventKind.SUBMITTED, task_id, spec.name))
+        self._outbox.add(Event(EventKind.SUBMITTED, task_id, spec.name))
         self._work_if_possible(task_id)
         return task_status(record, first)
 
@@ -174,12 +174,16 @@ class Engine:
         Raises:
             StorageError: a write failed; the same call may succeed later.
         """
-        self._tasks.work(task_id)
+        try:
+            self._tasks.work(task_id)
+        finally:
+            # Also after a failure: what was written before it did happen.
+            self._outbox.deliver()
 
     def _work_if_possible(self, task_id: str) -> None:
         """Have a round open before the answer. Safe: what cannot be written now, `work` tries again."""
         with contextlib.suppress(StorageError):
-            self._tasks.work(task_id)
+            self.work(task_id)
 
     def next_deadline(self, task_id: str) -> datetime | None:
         """When `work` may find something due without any call from outside."""

@@ -14,7 +14,7 @@ from datetime import datetime
 
 from fieldfare.aggregator.engine._accumulator import Frozen
 from fieldfare.aggregator.engine._checkpoints import read_checkpoint, write_checkpoint
-from fieldfare.aggregator.engine._events import Event, EventKind, Observer
+from fieldfare.aggregator.engine._events import Event, EventKind, Outbox
 from fieldfare.aggregator.engine._open_round import OpenRound, fresh_round, with_result
 from fieldfare.aggregator.engine._task_run import TaskRun
 from fieldfare.aggregator.storage import (
@@ -43,7 +43,7 @@ class Keeper:
         blobs: snapshots and checkpoints.
         clock: the present, timezone-aware.
         keep_checkpoints: newest versions kept beside version 0; 0 keeps all.
-        observer: is told what happened, after it is on disk.
+        outbox: gets what happened, after it is on disk; its caller delivers when no lock is held.
     """
 
     def __init__(
@@ -53,13 +53,13 @@ class Keeper:
         *,
         clock: Callable[[], datetime],
         keep_checkpoints: int,
-        observer: Observer,
+        outbox: Outbox,
     ) -> None:
         self._database = database
         self._blobs = blobs
         self._clock = clock
         self._keep = keep_checkpoints
-        self._observer = observer
+        self._outbox = outbox
         # An artifact is written, then referred to. Who removes unreferenced ones must not come in between.
         self.artifacts = threading.Lock()
 
@@ -246,4 +246,4 @@ class Keeper:
     def _tell(self, run: TaskRun, kind: EventKind, record: RoundRecord | None, reason: str = "") -> None:
         number = "" if record is None else f" round={record.number}"
         _log.info("task=%s%s %s %s", run.task_id, number, kind.value, reason)
-        self._observer(Event(kind, run.task_id, run.spec.name, record, reason))
+        self._outbox.add(Event(kind, run.task_id, run.spec.name, record, reason))
