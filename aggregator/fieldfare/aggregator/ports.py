@@ -21,4 +21,7 @@ def why_not_bound(address: Address) -> str | None:
             where = f"port {address.port} on {address.host}"
             return f"{where} is taken: stop the program that has it, or choose another port"
         return f"cannot listen on {address}: {error.strerror or error}"
+    except UnicodeError:
+        # What `getaddrinfo` raises for a name that the domain name system cannot carry.
+        return f"cannot listen on {address}: a part of the host's name is empty or too long"
     return None

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 
@@ -46,7 +46,10 @@ class Aggregator:
         listen: where devices call, "HOST:PORT"; port 0 takes a free one. Beyond loopback only with TLS.
         admin_listen: where `AdminClient` calls; loopback only, since it knows no credentials yet.
         settings: bounds and time limits.
-        on_event: told of every round and task that ended; called from a worker thread.
+        on_event: told of every round that ended and of every change of a task, once that is on disk. Called from a
+            worker thread, for one event at a time and in their order, with no lock held: it may use `AdminClient`, for
+            example to cancel the task. It should return soon, since the task waits for it, and must not call `close`.
+            What it raises is logged and changes nothing.
         clock: the present, timezone-aware.
         uniform: random numbers in [0, 1), for jitter.
 
@@ -179,11 +182,10 @@ class _Running:
 
         self._thread = threading.Thread(target=live, name="fieldfare-aggregator", daemon=True)
         self._thread.start()
-        try:
-            self.addresses = ready.result()
-        except ConfigError:
+        if (error := ready.exception()) is not None:
             self._thread.join()
-            raise
+            raise error
+        self.addresses = ready.result()
 
     def stop(self) -> None:
         if self._thread is not None:
@@ -207,22 +209,38 @@ class _Running:
         admin_service = AdminService(self._engine, pumps, workers, self._settings, self._folder.incoming)
         aggregator_pb2_grpc.add_AggregatorServicer_to_server(device_service, devices)
         admin_pb2_grpc.add_AdminServicer_to_server(admin_service, admin)
-        try:
-            addresses = (_bind(devices, listen, credentials), _bind(admin, admin_listen, None))
-        except ConfigError as error:
+        # A task of its own keeps whatever it raises, so that `start` can raise it in its caller's thread.
+        opening = asyncio.create_task(_open((devices, listen, credentials), (admin, admin_listen, None)))
+        await asyncio.wait([opening])
+        if (error := opening.exception()) is not None:
             workers.close()
             ready.set_exception(error)
             return
-        await devices.start()
-        await admin.start()
         for task_id in self._engine.active_tasks():
             pumps.kick(task_id)
-        ready.set_result(addresses)
+        ready.set_result(opening.result())
         await self._stop.wait()
         grace = self._settings.shutdown_grace.total_seconds()
         await asyncio.gather(devices.stop(grace), admin.stop(grace))
         await pumps.close()
         workers.close()
+
+
+_Port: TypeAlias = "tuple[grpc.aio.Server, Address, grpc.ServerCredentials | None]"
+
+
+async def _open(devices: _Port, admin: _Port) -> tuple[str, str]:
+    """Both ports or none: where the second cannot be had, the first is free again."""
+    address = _bind(*devices)
+    # What is not started cannot be stopped, and would keep its port. Safe: no device knows the address yet.
+    await devices[0].start()
+    try:
+        admin_address = _bind(*admin)
+        await admin[0].start()
+    except BaseException:
+        await devices[0].stop(None)
+        raise
+    return address, admin_address
 
 
 def _bind(server: "grpc.aio.Server", address: Address, credentials: grpc.ServerCredentials | None) -> str:

@@ -3,6 +3,7 @@
 import shutil
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ import numpy as np
 import pytest
 
 from fieldfare.aggregator import AdminClient, Aggregator, ServerSettings
+from fieldfare.aggregator.engine import Event, EventKind
+from fieldfare.core.addresses import Address
 from fieldfare.core.errors import ConfigError, NotFoundError, ProtocolError, StateError, StorageError, TransportError
 from fieldfare.core.plans import read_manifest
 from fieldfare.core.rounds import PaceSettings
@@ -255,8 +258,6 @@ def test_calls_that_are_no_protocol(fleet: list[Device]) -> None:
 
 
 def test_a_slow_sender_is_cut(tmp_path: Path) -> None:
-    import threading
-
     settings = replace(SETTINGS, chunk_time_limit=timedelta(seconds=0.2))
     with running(tmp_path, settings) as (aggregator, admin):
         admin.submit(PLAN, SPEC, weights=START)
@@ -295,6 +296,28 @@ def test_administration(admin: AdminClient, fleet: list[Device]) -> None:
         AdminClient("127.0.0.1:1").list()
 
 
+def test_a_callback_ends_the_task_early(tmp_path: Path) -> None:
+    def observe(event: Event) -> None:
+        if event.kind is EventKind.COMMITTED:
+            with AdminClient(aggregator.admin_address) as client:
+                client.control(event.task_id, TaskAction.CANCEL)
+        if event.kind is EventKind.CANCELLED:
+            cancelled.set()
+        raise RuntimeError("the callback's own")
+
+    cancelled = threading.Event()
+    settings = replace(SETTINGS, receipt_wait=timedelta(seconds=20))
+    aggregator = Aggregator(tmp_path / "state", settings=settings, on_event=observe)
+    with aggregator, AdminClient(aggregator.admin_address) as admin, ThreadPoolExecutor(2) as threads:
+        task = admin.submit(PLAN, replace(SPEC, training=CohortSpec(2, 2, 1.0)), weights=START).task_id
+        devices = [Device(index, connect(aggregator.address)) for index in range(2)]
+        for device in devices:
+            device.wait_for_work()
+        assert {one.status for one in threads.map(Device.report, devices)} == {ACCEPTED}
+        assert cancelled.wait(20)
+        assert admin.show(task).reason == "by hand"
+
+
 def test_a_task_that_is_too_large(tmp_path: Path) -> None:
     settings = replace(SETTINGS, max_artifact_bytes=100)
     with running(tmp_path, settings) as (_, admin):
@@ -320,6 +343,35 @@ def test_addresses_and_folders_that_cannot_be_used(tmp_path: Path) -> None:
         Aggregator(tmp_path / "file").start()
     with Aggregator(tmp_path / "state"), pytest.raises(StorageError, match="another aggregator"):
         Aggregator(tmp_path / "state").start()
+    with Aggregator(tmp_path / "state") as again:
+        assert again.address
+
+
+def test_a_start_that_fails_says_why_and_can_be_repeated(tmp_path: Path) -> None:
+    for name in ("cert", "key"):
+        (tmp_path / name).write_text("")
+    settings = ServerSettings(tls_cert=tmp_path / "cert", tls_key=tmp_path / "key")
+    with pytest.raises(ConfigError, match=r"cannot listen on a\.\.b:8499: a part of the host's name is empty"):
+        Aggregator(tmp_path / "state", listen="a..b:8499", settings=settings).start()
+    with socket.create_server(("127.0.0.1", 0)) as taken, socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        listen, admin = (f"127.0.0.1:{one.getsockname()[1]}" for one in (probe, taken))
+        probe.close()
+        aggregator = Aggregator(tmp_path / "state", listen=listen, admin_listen=admin)
+        with pytest.raises(ConfigError, match="is taken"):
+            aggregator.start()
+    with aggregator:
+        assert aggregator.address == listen
+
+
+def test_whatever_a_start_raises_comes_out_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(address: Address) -> None:
+        raise RuntimeError(f"no {address.host}")
+
+    monkeypatch.setattr("fieldfare.aggregator.server.why_not_bound", broken)
+    with pytest.raises(RuntimeError, match=r"no 127\.0\.0\.1"):
+        Aggregator(tmp_path / "state").start()
+    monkeypatch.undo()
     with Aggregator(tmp_path / "state") as again:
         assert again.address
 
