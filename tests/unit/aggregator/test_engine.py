@@ -300,6 +300,19 @@ def test_a_lost_answer_of_the_data_base_counts_nothing_twice(world: World, goal:
         np.testing.assert_allclose(world.weights(1), [2, 2, 3], atol=1e-6)
 
 
+def test_a_round_whose_beginning_was_not_answered_begins(world: World) -> None:
+    world.submit(SPEC)
+    for work in check_in_all(world, 4):
+        world.report(work)
+    # The answers to the commit and then to the beginning of the next round.
+    world.database.after = 2
+    assert not world.work()
+    while world.database.after:
+        world.work()
+    assert world.work()
+    assert [work.number for work in check_in_all(world, 4)] == [2] * 4
+
+
 def test_restart_keeps_the_acknowledged_and_asks_for_the_rest(world: World) -> None:
     world.submit(SPEC)
     works = check_in_all(world, 4)

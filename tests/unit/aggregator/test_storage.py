@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -126,6 +126,19 @@ def test_a_round_from_snapshot_to_commit(database: Database) -> None:
     for late in (lambda: database.commit_round(done, []), lambda: database.save_snapshot(done, snapshot(3), [])):
         with pytest.raises(StateError, match="not open"):
             late()
+
+
+def test_a_round_may_be_begun_again_until_something_happens_in_it(database: Database) -> None:
+    database.add_task(TASK, FIRST)
+    database.begin_round(ROUND)
+    database.begin_round(replace(ROUND, started_at=NOW + timedelta(seconds=1)))
+    assert database.rounds(TASK.task_id) == [ROUND]
+    other = replace(ROUND, kind=NextRound.EVALUATION)
+    with pytest.raises(StateError, match="begun as another"):
+        database.begin_round(other)
+    database.abandon_round(replace(ROUND, state=RoundState.ABANDONED, reason="few", ended_at=NOW))
+    with pytest.raises(StateError, match="begun as another"):
+        database.begin_round(ROUND)
 
 
 def test_what_came_to_nothing_counts_nobody(database: Database) -> None:

@@ -91,7 +91,11 @@ class Database(Protocol):
         ...
 
     def begin_round(self, record: RoundRecord) -> None:
-        """A new open round."""
+        """A new open round. Made again after a lost answer, it changes nothing.
+
+        Raises:
+            StateError: the task has another round of this number, or one that has reports or is over.
+        """
         ...
 
     def save_snapshot(self, record: RoundRecord, snapshot: SnapshotRecord, devices: Iterable[bytes]) -> None:

@@ -165,7 +165,16 @@ class SqlDatabase:
     def begin_round(self, record: RoundRecord) -> None:
         """See `Database.begin_round`."""
         with self._write() as connection:
-            connection.execute(insert(t.rounds).values(**rows.from_round(record)))
+            fresh = _dialect(connection).insert(t.rounds).values(**rows.from_round(record)).on_conflict_do_nothing()
+            if connection.execute(fresh).rowcount == 1:
+                return
+            # A write whose answer was lost is made again: then the round is there, and nothing has happened in it.
+            c = t.rounds.c
+            same = (c.task_id == record.task_id) & (c.number == record.number) & c.state.in_(_OPEN_ROUND)
+            same &= (c.kind == record.kind.value) & (c.checkpoint_version == record.checkpoint_version)
+            found = connection.execute(select(c.number).where(same, c.reported == 0)).first()
+            if found is None:
+                raise StateError(f"round {record.number} of task {record.task_id} has begun as another one")
 
     def save_snapshot(self, record: RoundRecord, snapshot: SnapshotRecord, devices: Iterable[bytes]) -> None:
         """See `Database.save_snapshot`."""
@@ -232,11 +241,10 @@ class SqlDatabase:
             raise StateError(f"round {record.number} of task {record.task_id} is not open")
 
     def _count_in(self, connection: Connection, record: RoundRecord, devices: Iterable[bytes], total: int) -> None:
-        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
         values = [{"task_id": record.task_id, "number": record.number, "device_id": one} for one in devices]
         if values:
             # A write whose answer was lost is made again: rows that are there already are no error.
-            connection.execute(dialect.insert(t.counted).on_conflict_do_nothing(), values)
+            connection.execute(_dialect(connection).insert(t.counted).on_conflict_do_nothing(), values)
         c = t.counted.c
         mine = select(func.count()).select_from(t.counted).where(c.task_id == record.task_id, c.number == record.number)
         found = connection.scalar(mine)
@@ -267,6 +275,11 @@ class SqlDatabase:
                 yield connection
         except SQLAlchemyError as error:
             raise StorageError(f"cannot write to the data base: {_cause(error)}") from error
+
+
+def _dialect(connection: Connection) -> Any:
+    """What knows `on_conflict_do_nothing`."""
+    return postgresql if connection.dialect.name == "postgresql" else sqlite
 
 
 def _size_of(connection: Connection, sha256: bytes, task_id: str) -> int | None:
