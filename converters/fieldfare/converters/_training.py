@@ -19,7 +19,7 @@ PerExample = Callable[[Any, Any], Any]
 _AUTOMATIC_NAME = re.compile(r"(keras_tensor|input_layer|input)(_\d+)?")
 _MEAN_REDUCTIONS = {"sum_over_batch_size", "mean", "mean_with_sample_weight", "auto"}
 _LOSS_HELP = "give a name of keras.losses, or a function (y_true, y_pred) that yields one value for each example"
-_METRIC_HELP = "use one that is a mean over examples (accuracy, mae, top_k_categorical_accuracy, ...), or a function"
+_METRIC_HELP = "use one that is a mean over examples (accuracy, binary_accuracy, mae, ...), or a function"
 _ACCURACY = {"accuracy", "acc"}
 
 

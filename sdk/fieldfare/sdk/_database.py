@@ -9,7 +9,7 @@ from pathlib import Path
 from fieldfare.core.errors import NotFoundError, StorageError
 from fieldfare.core.files import OWNER_ONLY
 
-_BUSY_TIMEOUT_MS = 30_000
+BUSY_TIMEOUT_MS = 30_000
 
 
 @contextmanager
@@ -70,8 +70,14 @@ def create_database(path: Path, what: str, build: Callable[[sqlite3.Connection],
         part.unlink(missing_ok=True)
 
 
-def open_database(path: Path, what: str, application_id: int) -> sqlite3.Connection:
+def open_database(path: Path, what: str, application_id: int, *, durable: bool = False) -> sqlite3.Connection:
     """Open an existing database; may be used from any thread, by one at a time.
+
+    Args:
+        path: the file.
+        what: for messages ("the example store").
+        application_id: whose database it must be.
+        durable: a transaction that ended outlasts a power cut, not only a kill.
 
     Raises:
         NotFoundError: no such file.
@@ -82,6 +88,8 @@ def open_database(path: Path, what: str, application_id: int) -> sqlite3.Connect
     with storage_errors(what, path):
         connection = _connect(path)
         try:
+            if durable:
+                connection.execute("PRAGMA synchronous = FULL")
             found = connection.execute("PRAGMA application_id").fetchone()[0]
         except BaseException:
             connection.close()
@@ -94,7 +102,7 @@ def open_database(path: Path, what: str, application_id: int) -> sqlite3.Connect
 
 def _connect(path: Path) -> sqlite3.Connection:
     # Safe: every owner of a connection guards it with a lock of its own.
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=_BUSY_TIMEOUT_MS / 1000)
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_MS / 1000)
     connection.execute("PRAGMA secure_delete = ON")
     connection.execute("PRAGMA synchronous = NORMAL")
     return connection

@@ -21,6 +21,12 @@ def noisy():
 
 def nothing():
     return None
+
+def broken():
+    return {}["weights of 1.5 and\\n2.5"]
+
+def greedy(size):
+    return size
 """
 
 
@@ -114,3 +120,19 @@ def test_a_saved_keras_file_can_be_exported(fieldfare, exported, tmp_path):
     broken.write_bytes(b"no zip")
     status, _, err = fieldfare("export", broken, "-o", tmp_path / "never.tflite")
     assert (status, "broken.keras" in err, (tmp_path / "never.tflite").exists()) == (1, True, False)
+
+
+@pytest.mark.parametrize(("name", "words"), [("broken", "raised KeyError: "), ("greedy", "raised TypeError: greedy()")])
+def test_what_the_users_function_raises_is_one_line(fieldfare, source, tmp_path, name, words):
+    status, out, err = fieldfare("export", f"{source}:{name}", "-o", tmp_path / "plan.tflite", "--loss", "mse")
+    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert f"{source}:{name} {words}" in err
+    assert "FIELDFARE_TRACEBACK=1" in err
+    assert not (tmp_path / "plan.tflite").exists()
+
+
+def test_a_file_that_cannot_be_imported_is_one_line(fieldfare, tmp_path):
+    (tmp_path / "lame.py").write_text("import a_package_that_nobody_has")
+    status, out, err = fieldfare("export", f"{tmp_path / 'lame.py'}:build", "-o", tmp_path / "plan.tflite")
+    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert "lame.py raised ModuleNotFoundError: No module named 'a_package_that_nobody_has'" in err

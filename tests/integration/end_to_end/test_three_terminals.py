@@ -264,13 +264,15 @@ def test_a_port_that_is_taken(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_device_whose_aggregator_is_not_there(folder: Path) -> None:
+@pytest.mark.parametrize("end", [("--once",), ("--until-idle", "1")])
+def test_a_device_whose_aggregator_is_not_there(folder: Path, end: tuple[str, ...]) -> None:
     address = f"127.0.0.1:{free_port()}"
-    argv = ("--store", "empty.db", "--folder", "d", "--population", "p", "--aggregator", address, "--once")
+    argv = ("--store", "empty.db", "--folder", "d", "--population", "p", "--aggregator", address, *end)
     result = fieldfare("device", "run", *argv, cwd=folder)
     assert result.returncode == 1
-    assert result.stdout.startswith(f"unreachable: cannot reach the aggregator at {address} (connection refused)")
-    assert result.stdout.count("\n") == 1
+    first, last = result.stdout.splitlines()
+    assert first.startswith(f"waiting: cannot reach the aggregator at {address} (connection refused)")
+    assert last.startswith(f"unreachable: cannot reach the aggregator at {address} (connection refused)")
     assert "Traceback" not in result.stderr
 
 

@@ -164,6 +164,14 @@ def test_receipts(bench: Bench, statuses: list[str], questions: list[bool], ende
     bench.check_ledger()
 
 
+def test_waits_are_told(bench: Bench) -> None:
+    bench.offer()
+    bench.aggregator.receipts.extend([aggregator_pb2.RECEIPT_STATUS_PENDING, aggregator_pb2.RECEIPT_STATUS_ACCEPTED])
+    told: list[str] = []
+    assert bench.once(on_wait=lambda _duration, reason: told.append(reason)).ended is Ended.COUNTED
+    assert told == ["the report is in; its receipt waits for more devices"]
+
+
 def test_a_report_is_kept_while_the_aggregator_is_down_and_settled_after(bench: Bench) -> None:
     bench.offer()
     bench.aggregator.receipts.append(aggregator_pb2.RECEIPT_STATUS_PENDING)
@@ -350,7 +358,8 @@ def test_a_stop_gives_up_between_steps_and_tells_the_aggregator(bench: Bench) ->
 
     with bench.device(store=Source()) as device:
         assert device.run_once(stop).ended is Ended.WITHDRAWN
-        assert device.run_once(stop).detail == "stopped"
+        ended = device.run_once(stop)
+        assert (ended.ended, ended.detail) == (Ended.STOPPED, "stopped")
     assert bench.aggregator.reports[0].header.outcome == aggregator_pb2.OUTCOME_CONDITIONS
 
 

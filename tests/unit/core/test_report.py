@@ -51,7 +51,7 @@ def test_float16_halves_the_length():
     [
         ({"example_count": 0}, "example_count", "must be 1 to 100"),
         ({"example_count": 101}, "example_count", "must be 1 to 100"),
-        ({"metrics": [MetricProto(name="f1", sum=1, weight=1)]}, "metrics", "the plan has no metric f1"),
+        ({"metrics": [MetricProto(name="f1", sum=1, weight=1)]}, "metrics", "the plan has no metric 'f1'"),
         ({"metrics": [MetricProto(name="loss", sum=1, weight=0)]}, "metrics", "positive finite weight"),
         ({"metrics": [MetricProto(name="loss", sum=1, weight=20.5)]}, "metrics", "more than the examples behind it"),
         ({"tensors": specs_to_proto(WEIGHTS[::-1])}, "tensors", "order of the tensors must be those of the plan"),

@@ -190,9 +190,9 @@ def test_final_receipts_forget_the_report(status, ended):
 def test_pending_is_asked_for_until_it_is_settled():
     drive = Drive().to_send()
     report = drive.expect(Send, receipt("PENDING", 3)).report
-    assert drive.expect(Wait) == Wait(3 * S, "receipt pending")
+    assert drive.expect(Wait) == Wait(3 * S, "the report is in; its receipt waits for more devices")
     assert drive.expect(AskReceipt, receipt("PENDING", 4)).report is report
-    assert drive.expect(Wait) == Wait(4 * S, "receipt pending")
+    assert drive.expect(Wait) == Wait(4 * S, "the report is in; its receipt waits for more devices")
     drive.expect(AskReceipt, receipt("ACCEPTED"))
     drive.expect(Forget)
     assert drive.action.ended is Ended.COUNTED

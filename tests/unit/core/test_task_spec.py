@@ -316,3 +316,9 @@ def test_an_empty_list_of_stages_is_float32():
 )
 def test_what_people_get_wrong(changes, field, words):
     refused(field, words, lambda: task_spec_from_mapping({"name": "n", "population": "p", **changes}))
+
+
+@pytest.mark.parametrize(("goal", "minimum", "snapshot"), [(1, 1, 1), (2, 2, 2), (3, 2, 2), (10, 5, 2), (11, 6, 2)])
+def test_the_default_minimum_keeps_single_updates_off_the_disk(goal: int, minimum: int, snapshot: int):
+    spec = task_spec_from_mapping({"name": "n", "population": "p", "training": {"goal_count": goal}})
+    assert (spec.training.minimum, spec.aggregation.min_snapshot_updates) == (minimum, snapshot)

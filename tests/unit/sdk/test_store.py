@@ -6,6 +6,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -146,6 +147,20 @@ def test_deleted_values_are_gone_from_the_files(tmp_path: Path) -> None:
         store.add({"x": [CANARY, CANARY], "label": 1}, key="k")
         assert any(needle in path.read_bytes() for path in tmp_path.iterdir())
         store.delete(key="k")
+        assert not any(needle in path.read_bytes() for path in tmp_path.iterdir())
+
+
+def test_bytes_that_a_reader_keeps_from_being_overwritten_are_told(tmp_path: Path) -> None:
+    needle = np.float32([CANARY]).tobytes()
+    with ExampleStore.create(tmp_path / "s.db", SPECS) as store:
+        store.add({"x": [CANARY, CANARY], "label": 1}, key="k")
+        with closing(sqlite3.connect(tmp_path / "s.db", isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM examples").fetchone()
+            with pytest.raises(StorageError, match="not overwritten yet, since another process reads"):
+                store.delete(key="k")
+        assert store.count() == 0
+        assert store.delete(key="k") == 0
         assert not any(needle in path.read_bytes() for path in tmp_path.iterdir())
 
 

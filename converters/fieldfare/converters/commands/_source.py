@@ -3,11 +3,13 @@
 import importlib
 import importlib.util
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from fieldfare.core.errors import ConfigError, ModelError, NotFoundError
+from fieldfare.core.errors import ConfigError, FieldfareError, ModelError, NotFoundError
 
 HELP = (
     "a .keras file, or a function without arguments that returns a Keras model: "
@@ -32,7 +34,8 @@ def load_model(source: str) -> Any:
     function = getattr(module, name, None)
     if not callable(function):
         raise NotFoundError(f"{place} has no function {name!r}")
-    model = function()
+    with _users_code(source):
+        model = function()
     if not isinstance(model, keras.Model):
         raise ModelError(f"{source} returned {type(model).__name__}, not a Keras model")
     return model
@@ -55,12 +58,13 @@ def _module(name: str) -> ModuleType:
     # As `python -m` does: modules of the folder that the user stands in.
     if "" not in sys.path:
         sys.path.insert(0, "")
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not (name == error.name or name.startswith(f"{error.name}.")):
-            raise
-        raise NotFoundError(f"there is no module {name}") from error
+    with _users_code(name):
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name is None or not (name == error.name or name.startswith(f"{error.name}.")):
+                raise
+            raise NotFoundError(f"there is no module {name}") from error
 
 
 def _module_from_file(path: Path) -> ModuleType:
@@ -74,7 +78,22 @@ def _module_from_file(path: Path) -> ModuleType:
     sys.modules.setdefault(path.stem, module)
     sys.path.insert(0, str(path.parent.resolve()))
     try:
-        spec.loader.exec_module(module)
+        with _users_code(str(path)):
+            spec.loader.exec_module(module)
     finally:
         sys.path.remove(str(path.parent.resolve()))
     return module
+
+
+@contextmanager
+def _users_code(source: str) -> Iterator[None]:
+    """What the user's own code raises is told in one line, with the way to its stack trace."""
+    try:
+        yield
+    except FieldfareError:
+        raise
+    except Exception as error:
+        what = str(error).partition("\n")[0]
+        raise ModelError(
+            f"{source} raised {type(error).__name__}: {what}; FIELDFARE_TRACEBACK=1 in the environment shows where"
+        ) from error

@@ -62,7 +62,7 @@ def check_header(header: aggregator_pb2.ReportHeader, rules: ReportRules) -> dic
 def _check_metrics(header: aggregator_pb2.ReportHeader, rules: ReportRules) -> dict[str, MetricSum]:
     metrics = metrics_from_proto(header.metrics)
     if unknown := sorted(set(metrics) - set(rules.metric_names)):
-        raise UpdateError("metrics", f"the plan has no metric {', '.join(unknown)}")
+        raise UpdateError("metrics", f"the plan has no metric {', '.join(map(repr, unknown[:5]))}")
     passes = rules.spec.local.epochs if rules.kind == task_pb2.ROUND_KIND_TRAINING else 1
     if any(one.weight > header.example_count * passes for one in metrics.values()):
         raise UpdateError("metrics", "a metric's weight is more than the examples behind it")

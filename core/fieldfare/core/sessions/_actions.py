@@ -110,7 +110,7 @@ Action = CheckIn | FetchArtifact | Work | Keep | Send | AskReceipt | Forget | Wa
 
 
 class Ended(Enum):
-    """How a participation ended."""
+    """How a participation ended. `STOPPED` is for the shell: it was told to end."""
 
     IDLE = "idle"
     COUNTED = "counted"
@@ -118,6 +118,7 @@ class Ended(Enum):
     REFUSED = "refused"
     WITHDRAWN = "withdrawn"
     UNREACHABLE = "unreachable"
+    STOPPED = "stopped"
 
 
 @dataclass(frozen=True, slots=True)

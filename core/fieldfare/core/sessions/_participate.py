@@ -201,7 +201,7 @@ def _settle(
         # Safe: the last question is asked at `give_up`, however long the aggregator would have the device wait.
         wait = min(_delay_of(receipt), max(give_up - now(), _SHORTEST_WAIT))
         if status == aggregator_pb2.RECEIPT_STATUS_PENDING:
-            yield Wait(wait, "receipt pending")
+            yield Wait(wait, "the report is in; its receipt waits for more devices")
             action = AskReceipt(report)
         elif status == aggregator_pb2.RECEIPT_STATUS_UNKNOWN:
             if isinstance(action, Send):

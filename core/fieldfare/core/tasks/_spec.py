@@ -315,7 +315,7 @@ def _cohort_from_proto(proto: task_pb2.CohortSpec, defaults: CohortSpec, name: s
     goal_count = _optional(proto, "goal_count", defaults.goal_count)
     return CohortSpec(
         goal_count=goal_count,
-        minimum=_optional(proto, "minimum", (goal_count + 1) // 2),
+        minimum=_optional(proto, "minimum", min(goal_count, max(2, (goal_count + 1) // 2))),
         over_selection=_optional(proto, "over_selection", defaults.over_selection),
         selection_timeout=_time_limit(proto, "selection_timeout", defaults.selection_timeout, name),
         report_timeout=_time_limit(proto, "report_timeout", defaults.report_timeout, name),

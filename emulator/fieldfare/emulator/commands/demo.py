@@ -18,7 +18,13 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = _DESCRIPTION
     add = parser.add_argument
-    add("--output", metavar="DIR", type=Path, default=Path("runs/demo"), help="for the results (%(default)s)")
+    add(
+        "--output",
+        metavar="DIR",
+        type=Path,
+        default=Path("runs/demo"),
+        help="for the results; emptied of an earlier demo's (%(default)s)",
+    )
     add("--devices", metavar="N", type=int, default=30, help="how many devices (%(default)s)")
     add("--rounds", metavar="N", type=int, default=40, help="training rounds at the most (%(default)s)")
     add("--target", metavar="SHARE", type=float, default=0.965, help="held-out accuracy that ends it (%(default)s)")

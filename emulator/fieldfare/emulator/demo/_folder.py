@@ -18,6 +18,8 @@ def prepare_folder(path: Path) -> Path:
     Raises:
         StorageError: it cannot be made or written, or holds files that no demo wrote, or a demo is running there.
     """
+    if path.exists() and not path.is_dir():
+        raise StorageError(f"cannot write to {path}: it is a file; choose a folder with --output")
     try:
         if path.is_dir() and any(path.iterdir()):
             if not (path / _MARKER).is_file():

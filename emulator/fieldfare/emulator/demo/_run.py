@@ -51,7 +51,9 @@ def run_demo(settings: DemoSettings, console: Console) -> bool:
     with Aggregator(
         folder / STATE, listen=f"127.0.0.1:{settings.port}", settings=ServerSettings(pace=_PACE)
     ) as aggregator:
-        console.say(f"1/4  splitting 1,797 handwritten digits over {settings.devices} devices")
+        console.say(
+            f"1/4  putting 360 of 1,797 handwritten digits aside, spreading the others over {settings.devices} devices"
+        )
         with quiet_native_output():
             split = split_digits(
                 devices=settings.devices, alpha=settings.alpha, test_share=TEST_SHARE, seed=settings.seed
@@ -132,8 +134,8 @@ def _say_results(folder: Path, outcome: DemoOutcome, accuracy: float, console: C
         ("model.tflite", "a plain inference model for any TFLite runtime"),
     ):
         console.say(f"  {name:<20} {what}")
-    console.say("What to try next (the commands are in .venv/bin after `make`):")
+    console.say("What to try next (after `source .venv/bin/activate`):")
     console.say(f"  fieldfare device ledger --folder {store}   every byte that this device sent")
     console.say(f"  fieldfare plan show {folder / 'plan.tflite'}")
-    console.say("  fieldfare demo --alpha 0.1 --target 0.95   devices that know few digits each")
+    console.say("  fieldfare demo --alpha 0.1 --target 0.95 --output runs/few   devices that know few digits each")
     console.say("  README.md, 'By hand, in three terminals'   the same with your own model and data")

@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from types import FrameType
 from typing import Any
 
@@ -14,7 +15,7 @@ from fieldfare.core.command import Console
 from fieldfare.core.errors import ConfigError, StorageError
 from fieldfare.core.sessions import Ended, Participation
 from fieldfare.core.weights import TensorSpec
-from fieldfare.sdk.commands._words import bytes_words, participation_line
+from fieldfare.sdk.commands._words import bytes_words, participation_line, seconds_words
 from fieldfare.sdk.commands.plan import load_manifest
 from fieldfare.sdk.conditions import Conditions
 from fieldfare.sdk.device import Device, DeviceFolder, Predictor
@@ -56,11 +57,15 @@ def run(options: argparse.Namespace, console: Console) -> int:
             conditions=conditions,
             trainer=LiteRtTrainer(options.threads),
             seed=options.seed,
+            on_wait=_WaitsTold(console),
         ) as device,
     ):
         told: set[tuple[Ended, str]] = set()
+        last = Ended.IDLE
 
         def tell(participation: Participation) -> None:
+            nonlocal last
+            last = participation.ended
             # A device that waits says so once, until it has had something to do or the reason is another one.
             waits = {(participation.ended, participation.detail)} if participation.ended in _WAITS else set()
             if not waits or waits != told:
@@ -68,14 +73,25 @@ def run(options: argparse.Namespace, console: Console) -> int:
             told.clear()
             told.update(waits)
 
-        status = 0
         if options.once:
-            participation = device.run_once(ending.stop)
-            tell(participation)
-            status = int(participation.ended in {Ended.UNREACHABLE, Ended.REFUSED})
+            tell(device.run_once(ending.stop))
         else:
             device.run_forever(ending.stop, tell, idle_after=options.until_idle)
-    return _INTERRUPTED if ending.signal == signal.SIGINT else status
+    failed = last is Ended.UNREACHABLE or (options.once and last is Ended.REFUSED)
+    return _INTERRUPTED if ending.signal == signal.SIGINT else int(failed and ending.signal is None)
+
+
+class _WaitsTold:
+    """Says each reason to wait once, until it is another one: a device may wait for long, and often."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._last = ""
+
+    def __call__(self, duration: timedelta, reason: str) -> None:
+        if reason != self._last:
+            self._console.say(f"waiting: {reason}; again in {seconds_words(duration)}")
+        self._last = reason
 
 
 def status(options: argparse.Namespace, console: Console) -> int:

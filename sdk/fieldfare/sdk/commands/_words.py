@@ -34,6 +34,8 @@ def participation_line(participation: Participation, ledger: Ledger) -> str:
     assignment = participation.assignment
     again = f"again in {seconds_words(participation.come_back_after)}"
     reason = f": {participation.detail}" if participation.detail else ""
+    if participation.ended is Ended.STOPPED:
+        return participation.detail
     if assignment is None:
         if participation.ended in {Ended.IDLE, Ended.UNREACHABLE}:
             return f"{participation.ended.value}{reason}; {again}"

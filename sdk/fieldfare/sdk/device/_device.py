@@ -43,6 +43,10 @@ _LONGEST_NAME = 64
 _RETRY = RetrySettings()
 
 
+def _tell_nobody(_duration: timedelta, _reason: str) -> None:
+    """What `on_wait` is without an app that asks."""
+
+
 def _utc_now() -> datetime:
     return datetime.now(UTC)
 
@@ -67,6 +71,8 @@ class Device:
         seed: makes jitter and shuffling repeat; default: from the operating system.
         probe: what is known of the machine.
         cache_limit_bytes: how much of plans and checkpoints is kept.
+        on_wait: told before each wait within a participation: how long, and why (a call that failed, a receipt that is
+            pending).
 
     Raises:
         ConfigError: an address or a population that cannot be used.
@@ -89,10 +95,12 @@ class Device:
         seed: int | None = None,
         probe: Probe | None = None,
         cache_limit_bytes: int = DEFAULT_LIMIT_BYTES,
+        on_wait: Callable[[timedelta, str], None] = _tell_nobody,
     ) -> None:
         if not 0 < len(population) <= _LONGEST_NAME:
             raise ConfigError(f"needs 1 to {_LONGEST_NAME} characters", field="population")
         self._population, self._store, self._now, self._retry = population, store, now, retry
+        self._on_wait = on_wait
         self._conditions, self._probe = conditions or Conditions(), probe or PsutilProbe()
         self._trainer: LocalTrainer = trainer or LiteRtTrainer()
         self._seed = seed
@@ -158,7 +166,7 @@ class Device:
             participation = self._survive(stop)
             if participation.ended not in {Ended.IDLE, Ended.UNREACHABLE}:
                 last_work = self._now()
-            if stop.is_set() and participation.ended is Ended.IDLE:
+            if participation.ended is Ended.STOPPED and self._folder.outbox.is_empty:
                 return
             if on_participation is not None:
                 on_participation(participation)
@@ -217,6 +225,7 @@ class Device:
             now=self._now,
             unmet=self._unmet,
             rng_of=self._rng_of,
+            on_wait=self._on_wait,
         )
         session = participate(
             identity, shell.weights_of, kept=kept, now=self._now, uniform=self._uniform, settings=self._retry
@@ -225,8 +234,8 @@ class Device:
             return shell.drive(session)
         except Stopped:
             if self._folder.outbox.is_empty:
-                return Participation(Ended.IDLE, timedelta(0), "stopped")
-            return Participation(Ended.UNREACHABLE, timedelta(0), "stopped; the report is kept until the next run")
+                return Participation(Ended.STOPPED, timedelta(0), "stopped")
+            return Participation(Ended.STOPPED, timedelta(0), "stopped; the report is kept until the next run")
 
     def _rng_of(self, assignment: Assignment) -> np.random.Generator:
         """Shuffles the same way in the same round, whatever was tried before; differently without a seed."""

@@ -54,6 +54,7 @@ class Shell:
         now: the present, timezone-aware.
         unmet: the first condition that does not hold, in words.
         rng_of: the shuffling of an assignment.
+        on_wait: told before each wait.
     """
 
     folder: DeviceFolder
@@ -64,6 +65,7 @@ class Shell:
     now: Callable[[], datetime]
     unmet: Callable[[], str]
     rng_of: Callable[[Assignment], np.random.Generator]
+    on_wait: Callable[[timedelta, str], None]
     _weights: tuple[TensorSpec, ...] = field(default=(), init=False)
     _fetched: set[str] = field(default_factory=set, init=False)
 
@@ -113,6 +115,7 @@ class Shell:
                 self.folder.outbox.forget()
             case Wait(duration, reason):
                 _LOG.debug("waiting %.1f s: %s", duration.total_seconds(), reason)
+                self.on_wait(duration, reason)
                 if self.stop.wait(duration.total_seconds()):
                     raise Stopped
         return result

@@ -114,7 +114,7 @@ class Ledger:
         path = Path(path)
         if create and not path.exists():
             create_database(path, _WHAT, _build)
-        return cls(path, open_database(path, _WHAT, _APPLICATION_ID))
+        return cls(path, open_database(path, _WHAT, _APPLICATION_ID, durable=True))
 
     def record(
         self,

@@ -16,10 +16,11 @@ from fieldfare.core.errors import ConfigError, DataError, StateError, StorageErr
 from fieldfare.core.plans import Examples, check_examples
 from fieldfare.core.weights import TensorSpec, specs_from_proto, specs_to_proto
 from fieldfare.protos.v1 import tensors_pb2
-from fieldfare.sdk._database import create_database, open_database, storage_errors, transaction
+from fieldfare.sdk._database import BUSY_TIMEOUT_MS, create_database, open_database, storage_errors, transaction
 from fieldfare.sdk.store._holdout import HoldOut
 from fieldfare.sdk.store._rows import one_example, pack_rows, row_bytes, unpack_rows
 
+_READER_WAIT_MS = 2000
 _APPLICATION_ID = 0x46464558  # "FFEX"
 _WHAT = "the example store"
 _SALT_BYTES = 16
@@ -184,6 +185,8 @@ class ExampleStore:
 
         Raises:
             ConfigError: not exactly one of the three was given.
+            StorageError: they are deleted, but another process reads the store, so that their bytes are still in its
+                log; the next call of `delete` overwrites them.
         """
         if (example_id is not None) + (key is not None) + everything != 1:
             raise ConfigError("delete takes one of example_id, key and everything=True")
@@ -193,8 +196,15 @@ class ExampleStore:
             else:
                 deleted = connection.execute("DELETE FROM examples WHERE id = ? OR key = ?", (example_id, key)).rowcount
         with self._reading() as connection:
-            # The write-ahead log still holds pages with the deleted values: empty it.
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            # The write-ahead log still holds pages with the deleted values: empty it. A reader elsewhere is waited for.
+            connection.execute(f"PRAGMA busy_timeout = {_READER_WAIT_MS}")
+            busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        if busy:
+            raise StorageError(
+                f"{deleted} examples of {self.path} are deleted, but their bytes are not overwritten yet, since "
+                "another process reads the store: call delete again when it is done"
+            )
         return deleted
 
     def close(self) -> None:
