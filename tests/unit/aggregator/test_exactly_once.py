@@ -2,6 +2,7 @@
 minimum. Hypothesis makes up the operations; a failing list of them is printed and can be kept as a test."""
 
 import contextlib
+import itertools
 import shutil
 import tempfile
 from datetime import timedelta
@@ -104,9 +105,9 @@ class ExactlyOnce(RuleBasedStateMachine):
     def disk(self, full: bool) -> None:
         self.world.blobs.full = full
 
-    @rule(lost=st.booleans(), times=st.integers(1, 3))
-    def failing_data_base(self, lost: bool, times: int) -> None:
-        setattr(self.world.database, "after" if lost else "before", times)
+    @rule(fault=st.sampled_from(["before", "after", "blind"]), times=st.integers(1, 3))
+    def failing_data_base(self, fault: str, times: int) -> None:
+        setattr(self.world.database, fault, times)
 
     @rule(action=st.sampled_from([TaskAction.RESUME, TaskAction.PAUSE, TaskAction.RESUME]))
     def control(self, action: TaskAction) -> None:
@@ -121,6 +122,16 @@ class ExactlyOnce(RuleBasedStateMachine):
                 self.acknowledged.add((work.number, work.device))
         for number, device in self.acknowledged:
             assert self.world.database.is_counted(task, number, device)
+
+    @invariant()
+    def snapshots_on_disk_do_not_show_one_device(self) -> None:
+        counts: dict[str, list[int]] = {}
+        for key in self.world.snapshots():
+            _, _, number, name = key.split("/")
+            counts.setdefault(number, []).append(int(name.partition("-")[0]))
+        for found in map(sorted, counts.values()):
+            assert found[0] >= 2
+            assert all(second - first >= 2 for first, second in itertools.pairwise(found))
 
     @invariant()
     def committed_is_the_sum_of_the_counted(self) -> None:
@@ -157,6 +168,7 @@ class ExactlyOnce(RuleBasedStateMachine):
         """Whatever has happened, once nothing fails any more there is work, or the task has ended."""
         world = self.world
         world.blobs.full, world.database.before, world.database.after = False, 0, 0
+        world.database.blind = 0
         self.control(TaskAction.RESUME)
         # Whoever was asked is late now, so a round that goes on asks others.
         world.advance(100)

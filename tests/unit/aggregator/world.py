@@ -63,6 +63,12 @@ class FlakyBlobs:
         self._inner = inner
         self.full = False
         self.unreadable = ""
+        self.undeletable: tuple[str, ...] = ()
+
+    def delete(self, key: str) -> None:
+        if key in self.undeletable:
+            raise StorageError(f"cannot remove the blob {key}: Input/output error")
+        self._inner.delete(key)
 
     def get(self, key: str) -> bytes:
         if self.unreadable and key.startswith(self.unreadable):
@@ -85,6 +91,13 @@ class FlakyDatabase:
         self._inner = inner
         self.before = 0
         self.after = 0
+        self.blind = 0
+
+    def snapshot(self, *args: Any) -> Any:
+        if self.blind:
+            self.blind -= 1
+            raise StorageError("cannot read the data base: disk I/O error")
+        return self._inner.snapshot(*args)
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._inner, name)

@@ -15,7 +15,7 @@ from datetime import datetime
 from fieldfare.aggregator.engine._accumulator import Frozen
 from fieldfare.aggregator.engine._checkpoints import read_checkpoint, write_checkpoint
 from fieldfare.aggregator.engine._events import Event, EventKind, Outbox
-from fieldfare.aggregator.engine._open_round import OpenRound, fresh_round, with_result
+from fieldfare.aggregator.engine._open_round import Attempt, OpenRound, fresh_round, with_result
 from fieldfare.aggregator.engine._task_run import TaskRun
 from fieldfare.aggregator.storage import (
     BlobStore,
@@ -126,34 +126,62 @@ class Keeper:
 
     def _flush(self, run: TaskRun, current: OpenRound) -> bool:
         """Write a snapshot when enough reports are pending; whether one was written."""
+        if current.doubtful is not None and self._settle(run, current, current.doubtful):
+            return True
         if run.pending(current) < current.threshold:
             return False
         frozen = current.accumulator.freeze()
-        before = current.blob_key
-        key = self._put_snapshot(current, frozen)
-        record = with_result(run.row(current), frozen)
         count = len(frozen.devices)
-        snapshot = SnapshotRecord(run.task_id, current.number, key, count, frozen.weight, frozen.metrics)
-        new = frozen.devices - current.on_disk
+        key = _snapshot_key(current, frozen)
+        attempt = Attempt(
+            record=with_result(run.row(current), frozen),
+            snapshot=SnapshotRecord(run.task_id, current.number, key, count, frozen.weight, frozen.metrics),
+            devices=frozen.devices,
+        )
+        current.doubtful = attempt
         try:
-            self._database.save_snapshot(record, snapshot, new)
+            if key:
+                self._blobs.put(key, [frozen.result])
+            self._database.save_snapshot(attempt.record, attempt.snapshot, frozen.devices - current.on_disk)
         except FieldfareError:
-            self._forget_snapshot(current, key)
-            raise
-        current.on_disk, current.blob_key = frozen.devices, key
-        run.acknowledge(current, frozen.devices, record)
-        _log.info("task=%s round=%d snapshot devices=%d new=%d", run.task_id, current.number, count, len(new))
-        if before and before != key:
-            self._delete(before)
+            if not self._settle(run, current, attempt):
+                raise
+        else:
+            self._adopt(run, current, attempt)
         return True
 
-    def _put_snapshot(self, current: OpenRound, frozen: Frozen) -> str:
-        if not frozen.result:
-            return ""
-        name = f"{len(frozen.devices)}-{hashlib.sha256(frozen.result).hexdigest()[:16]}"
-        key = f"snapshots/{current.record.task_id}/{current.number}/{name}"
-        self._blobs.put(key, [frozen.result])
-        return key
+    def _settle(self, run: TaskRun, current: OpenRound, attempt: Attempt) -> bool:
+        """After a failure: whether the snapshot is there after all. Otherwise its blob goes.
+
+        Nothing further is written before this is known: the next snapshot must be compared with the one on disk, lest
+        the two differ by fewer devices than they may.
+
+        Raises:
+            StorageError: the data base cannot say now.
+        """
+        kept, wanted = self._database.snapshot(run.task_id, current.number), attempt.snapshot
+        if kept == wanted:
+            self._adopt(run, current, attempt)
+            return True
+        current.doubtful = None
+        if kept is None or kept.blob_key != wanted.blob_key:
+            self._delete(wanted.blob_key)
+        return False
+
+    def _adopt(self, run: TaskRun, current: OpenRound, attempt: Attempt) -> None:
+        """The snapshot is on disk: it takes the place of the one before."""
+        before, new = current.blob_key, len(attempt.devices - current.on_disk)
+        current.on_disk, current.blob_key, current.doubtful = attempt.devices, attempt.snapshot.blob_key, None
+        run.acknowledge(current, attempt.devices, attempt.record)
+        count = len(attempt.devices)
+        _log.info("task=%s round=%d snapshot devices=%d new=%d", run.task_id, current.number, count, new)
+        self._delete(before)
+
+    def _delete_snapshots(self, current: OpenRound) -> None:
+        """The round is over."""
+        self._delete(current.blob_key)
+        if current.doubtful is not None:
+            self._delete(current.doubtful.snapshot.blob_key)
 
     def _commit(self, run: TaskRun, current: OpenRound) -> None:
         frozen = current.accumulator.close()
@@ -176,8 +204,7 @@ class Keeper:
             run.progress = replace(run.progress, evaluated_version=record.checkpoint_version, metrics=measured)
         run.finish(current, devices=frozen.devices)
         self._tell(run, EventKind.COMMITTED if record.kind is NextRound.TRAINING else EventKind.EVALUATED, record)
-        if current.blob_key:
-            self._delete(current.blob_key)
+        self._delete_snapshots(current)
         self._trim(run)
 
     def _commit_training(
@@ -204,6 +231,7 @@ class Keeper:
         self._database.abandon_round(record)
         run.finish(current, devices=None)
         self._tell(run, EventKind.ABANDONED, record, reason)
+        self._delete_snapshots(current)
 
     def _change(self, run: TaskRun, state: TaskState, reason: str) -> None:
         now = self._clock()
@@ -211,25 +239,16 @@ class Keeper:
         self._database.set_task_state(run.task_id, state, reason, now if state.ended else None)
         run.change(state, reason, now)
         self._tell(run, EventKind(state.name.lower()), None, reason)
-        if state.ended and current is not None and current.blob_key:
-            self._delete(current.blob_key)
+        if state.ended and current is not None:
+            self._delete_snapshots(current)
 
     def _trim(self, run: TaskRun) -> None:
-        """Remove old checkpoints. Safe: what fails here is tried again after the next commit."""
+        """Remove old checkpoints. Safe: rows that fail go after the next commit, files that fail at the next start."""
         if not self._keep:
             return
         with self.artifacts, contextlib.suppress(StorageError):
             for digest in self._database.forget_checkpoints(run.task_id, keep=self._keep):
-                self._blobs.delete(artifact_key(digest))
-
-    def _forget_snapshot(self, current: OpenRound, key: str) -> None:
-        """Remove a snapshot whose transaction failed, unless it did take place after all."""
-        if not key:
-            return
-        with contextlib.suppress(StorageError):
-            kept = self._database.snapshot(current.record.task_id, current.number)
-            if kept is None or kept.blob_key != key:
-                self._blobs.delete(key)
+                self._delete(artifact_key(digest))
 
     def forget_artifact(self, digest: bytes) -> None:
         """Remove an artifact to which nothing refers; a start removes what is left behind here."""
@@ -238,12 +257,23 @@ class Keeper:
                 self._blobs.delete(artifact_key(digest))
 
     def _delete(self, key: str) -> None:
+        """Remove a blob to which nothing refers any more; no key, no blob."""
+        if not key:
+            return
         try:
             self._blobs.delete(key)
         except StorageError as error:
-            _log.warning("cannot remove an old snapshot, the next start will: %s", error)
+            _log.warning("the next start will remove what is of no use any more: %s", error)
 
     def _tell(self, run: TaskRun, kind: EventKind, record: RoundRecord | None, reason: str = "") -> None:
         number = "" if record is None else f" round={record.number}"
         _log.info("task=%s%s %s %s", run.task_id, number, kind.value, reason)
         self._outbox.add(Event(kind, run.task_id, run.spec.name, record, reason))
+
+
+def _snapshot_key(current: OpenRound, frozen: Frozen) -> str:
+    """Where the sum goes; empty for an evaluation round, which has none."""
+    if not frozen.result:
+        return ""
+    name = f"{len(frozen.devices)}-{hashlib.sha256(frozen.result).hexdigest()[:16]}"
+    return f"snapshots/{current.record.task_id}/{current.number}/{name}"

@@ -6,12 +6,27 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from fieldfare.aggregator.engine._accumulator import Accumulator, Frozen, sum_bounds
-from fieldfare.aggregator.storage import BlobStore, DamagedError, Database, RoundRecord, damage
+from fieldfare.aggregator.storage import BlobStore, DamagedError, Database, RoundRecord, SnapshotRecord, damage
 from fieldfare.core.aggregation import FixedPointSum, MetricTotals, ReportRules
 from fieldfare.core.rounds import Round
 from fieldfare.core.sessions import Artifact
 from fieldfare.core.tasks import CohortSpec, NextRound, TaskSpec
 from fieldfare.core.weights import total_size
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A snapshot that is being written.
+
+    Attributes:
+        record: the round's row that goes with it.
+        snapshot: its own row.
+        devices: those in its sum.
+    """
+
+    record: RoundRecord
+    snapshot: SnapshotRecord
+    devices: frozenset[bytes]
 
 
 @dataclass(slots=True, eq=False)
@@ -23,6 +38,7 @@ class OpenRound:
         checkpoint: what devices are given.
         machine: guarded by the task's state lock.
         on_disk: the devices that the newest snapshot holds; `blob_key` is its sum. Both are the keeper's.
+        doubtful: a snapshot of which it is not known yet whether its transaction took effect. The keeper's too.
         bytes_down: guarded by the task's state lock, like `refusals`.
     """
 
@@ -33,6 +49,7 @@ class OpenRound:
     accumulator: Accumulator
     on_disk: frozenset[bytes] = frozenset()
     blob_key: str = ""
+    doubtful: Attempt | None = None
     bytes_down: int = 0
     refusals: Counter[str] = field(default_factory=Counter)
 
