@@ -16,14 +16,14 @@ import numpy as np
 import pytest
 
 from fieldfare.aggregator import AdminClient, Aggregator, ServerSettings
-from fieldfare.aggregator.engine import Event, EventKind
+from fieldfare.aggregator.engine import Engine, Event, EventKind, Incoming
 from fieldfare.core.addresses import Address
 from fieldfare.core.errors import ConfigError, NotFoundError, ProtocolError, StateError, StorageError, TransportError
 from fieldfare.core.plans import read_manifest
 from fieldfare.core.rounds import PaceSettings
 from fieldfare.core.tasks import CohortSpec, TaskAction, TaskSpec
 from fieldfare.core.weights import specs_to_proto, unpack_weights
-from fieldfare.protos.v1 import aggregator_pb2, aggregator_pb2_grpc, tensors_pb2
+from fieldfare.protos.v1 import aggregator_pb2, aggregator_pb2_grpc, task_pb2, tensors_pb2
 from tests.integration.aggregator.fleet import (
     ACCEPTED,
     DUPLICATE,
@@ -316,6 +316,40 @@ def test_a_callback_ends_the_task_early(tmp_path: Path) -> None:
         assert {one.status for one in threads.map(Device.report, devices)} == {ACCEPTED}
         assert cancelled.wait(20)
         assert admin.show(task).reason == "by hand"
+
+
+def test_a_truncated_file_of_ours_is_not_the_callers_mistake(
+    tmp_path: Path, admin: AdminClient, fleet: list[Device]
+) -> None:
+    plan = admin.show("t").plan
+    (tmp_path / "state" / "blobs" / "artifacts" / plan.sha256.hex()).write_bytes(PLAN[:100])
+    with pytest.raises(TransportError, match=f"ends at 100 of {len(PLAN)} bytes"):
+        admin.fetch(plan)
+
+
+def test_a_submission_whose_caller_hangs_up_is_driven_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, go_on = threading.Event(), threading.Event()
+    submit = Engine.submit
+
+    def slow(self: Engine, incoming: Incoming) -> task_pb2.TaskStatus:
+        began.set()
+        assert go_on.wait(20)
+        return submit(self, incoming)
+
+    monkeypatch.setattr(Engine, "submit", slow)
+    settings = replace(SETTINGS, receipt_wait=timedelta(seconds=20))
+    with running(tmp_path, settings) as (aggregator, admin), ThreadPoolExecutor(2) as threads:
+        answer = threads.submit(admin.submit, PLAN, replace(SPEC, training=CohortSpec(2, 2, 1.0)), weights=START)
+        assert began.wait(20)
+        admin.close()
+        assert answer.exception(20) is not None
+        go_on.set()
+        devices = [Device(index, connect(aggregator.address)) for index in range(2)]
+        for device in devices:
+            device.wait_for_work()
+        assert {one.status for one in threads.map(Device.report, devices)} == {ACCEPTED}
 
 
 def test_a_task_that_is_too_large(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The contracts of `BlobStore` and `Database`, run over every implementation."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -77,7 +78,30 @@ def test_half_written_blobs_are_removed_at_the_start(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "b.12345678.part").write_bytes(b"half")
     assert list(FolderBlobStore(tmp_path).keys()) == []
-    assert list((tmp_path / "a").iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_empty_folders_go_and_come_again(tmp_path: Path) -> None:
+    store = FolderBlobStore(tmp_path / "blobs")
+
+    def churn(writer: int) -> None:
+        for turn in range(100):
+            store.put(f"a/{turn % 2}/{writer}", [b"x"])
+            store.delete(f"a/{turn % 2}/{writer}")
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(churn, range(4)))
+    assert list((tmp_path / "blobs").iterdir()) == []
+    (tmp_path / "blobs" / "a" / "b").mkdir(parents=True)
+    FolderBlobStore(tmp_path / "blobs")
+    assert list((tmp_path / "blobs").iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_storage_that_fails(tmp_path: Path) -> None:
+    store = FolderBlobStore(tmp_path)
+    store.put("a", [b"x"])
+    with pytest.raises(StorageError, match="cannot write the blob a/b/c"):
+        store.put("a/b/c", [b"x"])
 
 
 def test_tasks_and_checkpoints(database: Database) -> None:

@@ -1,5 +1,6 @@
 """The service that engineers and operators call."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -46,9 +47,7 @@ class AdminService(admin_pb2_grpc.AdminServicer):
     ) -> task_pb2.TaskStatus:
         """A new task, which runs at once."""
         async with on_the_wire(context):
-            status = await self._receive(aiter(request_iterator))
-            self._pumps.kick(status.task_id)
-            return status
+            return await self._receive(aiter(request_iterator))
         raise AssertionError("unreachable")  # pragma: no cover
 
     async def ListTasks(  # noqa: N802
@@ -98,4 +97,17 @@ class AdminService(admin_pb2_grpc.AdminServicer):
                 if part.WhichOneof("part") != "data":
                     raise ProtocolError("after its header, a submission consists of data")
                 await self._workers.run(incoming.write, part.data)
+            submission = asyncio.create_task(self._submit(incoming))
+            try:
+                return await asyncio.shield(submission)
+            finally:
+                # A caller that hangs up does not stop the thread, which still reads the received files.
+                await asyncio.wait([submission])
+
+    async def _submit(self, incoming: Incoming) -> task_pb2.TaskStatus:
+        try:
             return await self._workers.run(self._engine.submit, incoming)
+        finally:
+            # A task that was taken on is driven, whatever failed after that and whether or not anybody waits.
+            for task_id in self._engine.active_tasks():
+                self._pumps.kick(task_id)

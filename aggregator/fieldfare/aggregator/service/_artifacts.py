@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 from fieldfare.aggregator.engine import Engine
 from fieldfare.aggregator.service._workers import Workers
+from fieldfare.aggregator.storage import DamagedError
 from fieldfare.core.errors import ProtocolError
 from fieldfare.protos.v1 import aggregator_pb2
 
@@ -24,6 +25,7 @@ async def send_artifact(
     Raises:
         ProtocolError: a forged ticket, an offset beyond the end.
         NotFoundError: there is no such artifact for this ticket.
+        DamagedError: the file here is shorter than it was.
         StorageError: it cannot be read.
     """
     size, ticket = await workers.run(engine.artifact_size, request.sha256, sealed)
@@ -33,7 +35,7 @@ async def send_artifact(
     while offset < size:
         data = await workers.run(engine.read_artifact, request.sha256, offset, CHUNK_BYTES)
         if not data:
-            raise ProtocolError(f"the artifact ends at {offset} of {size} bytes")
+            raise DamagedError(f"the artifact ends at {offset} of {size} bytes")
         yield aggregator_pb2.ArtifactChunk(offset=offset, data=data)
         engine.count_download(ticket, len(data))
         offset += len(data)

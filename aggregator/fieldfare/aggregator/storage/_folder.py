@@ -1,5 +1,7 @@
 """Blobs as files: written beside, synced, then renamed into place."""
 
+import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -12,7 +14,7 @@ class FolderBlobStore:
     """A `BlobStore` in a folder of its own.
 
     Args:
-        root: the folder; made if it is not there. Files that a crash left half-written are removed.
+        root: the folder; made if it is not there. What a crash left is removed: half-written files, empty folders.
 
     Raises:
         StorageError: the folder cannot be made or read.
@@ -20,18 +22,35 @@ class FolderBlobStore:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._folders = threading.Lock()
+        self._in_use: Counter[Path] = Counter()
         try:
             root.mkdir(parents=True, exist_ok=True)
             for path in root.rglob(f"*{HALF_WRITTEN}"):
                 path.unlink()
+            # What lies deeper sorts later, so a folder of empty folders is empty when its turn comes.
+            for folder in sorted((one for one in root.rglob("*") if one.is_dir()), reverse=True):
+                self._remove_if_empty(folder)
         except OSError as error:
             raise StorageError(f"cannot use the folder {root}: {error.strerror or error}") from error
 
     def put(self, key: str, parts: Iterable[bytes | memoryview]) -> None:
         """See `BlobStore.put`."""
         path = self._root / key
-        self._make_folder(path.parent)
-        write_atomically(path, parts)
+        try:
+            # A folder between the making and the first file in it is empty: no `delete` may come in between.
+            with self._folders:
+                self._make_folder(path.parent)
+                self._in_use[path.parent] += 1
+        except OSError as error:
+            raise StorageError(f"cannot write the blob {key}: {error.strerror or error}") from error
+        try:
+            write_atomically(path, parts)
+        finally:
+            with self._folders:
+                self._in_use[path.parent] -= 1
+                if not self._in_use[path.parent]:
+                    del self._in_use[path.parent]
 
     def get(self, key: str) -> bytes:
         """See `BlobStore.get`."""
@@ -54,17 +73,31 @@ class FolderBlobStore:
             raise StorageError(f"cannot read the blob {key}: {error.strerror or error}") from error
 
     def delete(self, key: str) -> None:
-        """See `BlobStore.delete`."""
+        """See `BlobStore.delete`. Folders that are empty then go too."""
+        path = self._root / key
         try:
-            (self._root / key).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
         except OSError as error:
             raise StorageError(f"cannot remove the blob {key}: {error.strerror or error}") from error
+        with self._folders:
+            for folder in path.parents:
+                if folder == self._root or folder in self._in_use or not self._remove_if_empty(folder):
+                    break
 
     def keys(self) -> Iterator[str]:
         """See `BlobStore.keys`."""
         for path in self._root.rglob("*"):
             if path.is_file() and path.suffix != HALF_WRITTEN:
                 yield path.relative_to(self._root).as_posix()
+
+    @staticmethod
+    def _remove_if_empty(folder: Path) -> bool:
+        try:
+            folder.rmdir()
+        except OSError:
+            # Safe: it is not empty, or not there; and one that stays does no harm.
+            return False
+        return True
 
     def _make_folder(self, folder: Path) -> None:
         missing = [folder, *folder.parents]
