@@ -50,8 +50,12 @@ def test_a_task_from_submission_to_weights(aggregator: Aggregator, plan: Path, t
     devices = [Device(index, connect(aggregator.address)) for index in range(2)]
     for device in devices:
         device.check_in()
-    for device in devices:
-        device.report()
+    devices[0].report()
+    text = fieldfare("task", "show", "first", *admin)[1]
+    assert "training round 1: selecting, 1 of 2 reports, at least 2 needed" in text
+    task_id = text.partition("(")[2].partition(")")[0]
+    assert fieldfare("task", "show", task_id[:6], *admin) == fieldfare("task", "show", task_id, *admin)
+    devices[1].report()
     status, text = fieldfare("task", "show", "first", "--watch", *admin)
     assert status == 0
     assert "devices 2/2" in text

@@ -1,5 +1,6 @@
 """Rounds, receipts and restarts, with a clock that the test moves."""
 
+import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -292,7 +293,8 @@ def test_a_lost_answer_of_the_data_base_counts_nothing_twice(world: World, goal:
     for work in works:
         world.report(work, (1, 0, 0))
     world.database.after = 1
-    assert not world.work()
+    # A snapshot can be looked up at once; after a commit, the task is read again.
+    assert world.work() is (goal == 9)
     assert world.work()
     assert world.work()
     assert {world.standing(work) for work in works} == {Standing.COUNTED}
@@ -311,6 +313,39 @@ def test_a_round_whose_beginning_was_not_answered_begins(world: World) -> None:
         world.work()
     assert world.work()
     assert [work.number for work in check_in_all(world, 4)] == [2] * 4
+
+
+@pytest.mark.parametrize("blind", [0, 1])
+def test_a_snapshot_whose_answer_was_lost_is_the_newest(world: World, blind: int) -> None:
+    """A third report alone must not lead to a second one: their difference would be that report."""
+    world.submit(replace(SPEC, training=replace(COHORT, goal_count=9)))
+    works = check_in_all(world, 3)
+    for work in works[:2]:
+        world.report(work)
+    world.database.after, world.database.blind = 1, blind
+    assert world.work() is (blind == 0)
+    if blind:
+        assert world.standing(works[0]) is Standing.IN_MEMORY
+    else:
+        assert world.standing(works[0]) is Standing.COUNTED
+    kept = world.snapshots()
+    world.report(works[2])
+    assert world.work()
+    assert world.snapshots() == kept
+    assert [world.standing(work) for work in works] == [Standing.COUNTED, Standing.COUNTED, Standing.IN_MEMORY]
+
+
+def test_a_snapshot_that_failed_leaves_no_blob(world: World) -> None:
+    world.submit(replace(SPEC, training=replace(COHORT, goal_count=9)))
+    works = check_in_all(world, 3)
+    for work in works[:2]:
+        world.report(work)
+    world.database.before, world.database.blind = 1, 1
+    assert not world.work()
+    world.report(works[2])
+    assert world.work()
+    (kept,) = world.snapshots()
+    assert "/3-" in kept
 
 
 def test_restart_keeps_the_acknowledged_and_asks_for_the_rest(world: World) -> None:
@@ -436,8 +471,28 @@ def test_tasks_of_a_population_take_turns(world: World) -> None:
     with pytest.raises(NotFoundError, match="no task 'c'"):
         world.engine.get_task("c")
     world.submit(replace(SPEC, name="a"))
-    with pytest.raises(StateError, match="2 tasks have the name"):
+    with pytest.raises(StateError, match="2 tasks have the name 'a'") as raised:
         world.engine.get_task("a")
+    same = {one.task_id for one in world.engine.list_tasks("") if one.spec.name == "a"}
+    assert all(task_id in str(raised.value) for task_id in same)
+
+
+def test_a_task_is_found_by_the_beginning_of_its_id(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens = iter(["abcdef" + "0" * 26, "abcdef" + "1" * 26, "123456" + "0" * 26, "f" * 32])
+    real = secrets.token_hex
+    monkeypatch.setattr(secrets, "token_hex", lambda nbytes: next(tokens) if nbytes == 16 else real(nbytes))
+    first, second, third = (world.submit(replace(SPEC, name=name)) for name in "xyz")
+    assert world.engine.get_task("123456").task_id == third
+    assert world.engine.control("abcdef1", TaskAction.PAUSE).task_id == second
+    with pytest.raises(StateError, match="2 tasks have an id that begins with 'abcdef'") as raised:
+        world.engine.get_task("abcdef")
+    assert first in str(raised.value)
+    for none in ("12345", "abcdeg", "fffffe", ""):
+        with pytest.raises(NotFoundError):
+            world.engine.get_task(none)
+    # A name goes before the beginning of an id.
+    named = world.submit(replace(SPEC, name="123456"))
+    assert world.engine.get_task("123456").task_id == named
 
 
 def test_refused_submissions_leave_nothing_behind(world: World) -> None:
@@ -462,6 +517,27 @@ def test_refused_submissions_leave_nothing_behind(world: World) -> None:
     assert list(world.blobs.keys()) == []
     assert list((world.folder / "incoming").iterdir()) == []
     assert world.engine.list_tasks("") == []
+
+
+def test_files_that_cannot_be_removed_keep_no_others(world: World) -> None:
+    from fieldfare.aggregator import ServerSettings
+
+    world.submit(replace(SPEC, rounds=4))
+    digests = []
+    for number in range(4):
+        if number == 3:
+            # From now on old versions go: three at once.
+            world.settings = ServerSettings(keep_checkpoints=1)
+            world.restart()
+            world.blobs.undeletable = tuple(f"artifacts/{one.hex()}" for one in digests[:2])
+        for work in check_in_all(world, 4):
+            world.report(work, (number + 1, 0, 0))
+        world.work()
+        digests.append(world.status().checkpoint.sha256)
+    # Plan, version 0, the newest version, and the two that could not be removed.
+    assert len(world.keys("artifacts/")) == 5
+    world.restart()
+    assert len(world.keys("artifacts/")) == 3
 
 
 def test_old_checkpoints_are_trimmed(tmp_path: Path) -> None:

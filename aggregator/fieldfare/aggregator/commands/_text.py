@@ -6,6 +6,7 @@ from fieldfare.protos.v1 import task_pb2, tensors_pb2
 
 _HEADINGS = ("round", "kind", "state", "in/asked", "refused", "examples", "up", "down", "metrics")
 _K = 1000
+_OPEN = {task_pb2.ROUND_STATE_SELECTING, task_pb2.ROUND_STATE_COLLECTING}
 
 
 def enum_text(enum: object, code: int, prefix: str) -> str:
@@ -48,6 +49,7 @@ def task_lines(status: task_pb2.TaskStatus) -> list[str]:
         f"population  {status.spec.population}",
         f"state       {state}" + (f": {status.reason}" if status.reason else ""),
         f"rounds      {status.rounds_committed} of {status.spec.rounds}",
+        *(f"now         {_open_round(status.spec, one)}" for one in status.rounds if one.state in _OPEN),
         f"checkpoint  version {status.checkpoint_version}, {size_text(status.checkpoint.size_bytes)}, "
         f"sha256 {status.checkpoint.sha256.hex()[:16]}",
         f"plan        {size_text(status.plan.size_bytes)}, sha256 {status.plan.sha256.hex()[:16]}",
@@ -58,6 +60,15 @@ def task_lines(status: task_pb2.TaskStatus) -> list[str]:
     if status.rounds:
         lines += ["", *table(_HEADINGS, (_round_cells(one) for one in status.rounds))]
     return lines
+
+
+def _open_round(spec: task_pb2.TaskSpec, one: task_pb2.RoundStatus) -> str:
+    """Such as "training round 3: selecting, 1 of 10 reports, at least 5 needed"."""
+    cohort = spec.evaluation if one.kind == task_pb2.ROUND_KIND_EVALUATION else spec.training
+    kind = enum_text(task_pb2.RoundKind, one.kind, "ROUND_KIND_")
+    state = enum_text(task_pb2.RoundState, one.state, "ROUND_STATE_")
+    reports = f"{one.reported} of {cohort.goal_count} reports, at least {cohort.minimum} needed"
+    return f"{kind} round {one.number}: {state}, {reports}"
 
 
 def task_row(status: task_pb2.TaskStatus) -> tuple[str, ...]:

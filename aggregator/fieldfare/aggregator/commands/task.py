@@ -27,15 +27,15 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     listing = _action(actions, "list", "list tasks", _list)
     listing.add_argument("--population", default="", help="only the tasks of this population")
     show = _action(actions, "show", "show a task and its rounds", _show)
-    show.add_argument("task", help="id, or name where only one task has it")
+    show.add_argument("task", help="id, its first characters (6 or more), or name where only one task has it")
     show.add_argument("--watch", action="store_true", help="go on until the task has ended")
     fetch = _action(actions, "fetch", "fetch the newest global weights of a task, or its plan", _fetch)
-    fetch.add_argument("task", help="id, or name where only one task has it")
+    fetch.add_argument("task", help="id, its first characters (6 or more), or name where only one task has it")
     fetch.add_argument("--output", type=Path, metavar="FILE", help="weights: .safetensors, or .weights for raw")
     fetch.add_argument("--plan", type=Path, metavar="FILE", help="where to write the plan")
     for name, doing in (("pause", "hand out no new work"), ("resume", "go on"), ("cancel", "end a task for good")):
         control = _action(actions, name, doing, _control)
-        control.add_argument("task", help="id, or name where only one task has it")
+        control.add_argument("task", help="id, its first characters (6 or more), or name where only one task has it")
         control.set_defaults(action=name)
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import re
 import secrets
 import threading
 from collections.abc import Callable
@@ -23,6 +24,8 @@ from fieldfare.core.tasks import TaskAction, TaskState
 from fieldfare.protos.v1 import aggregator_pb2, task_pb2
 
 _log = logging.getLogger("fieldfare.aggregator")
+_ID_PREFIX = re.compile(r"[0-9a-f]{6,32}")
+_IDS_SHOWN = 10
 
 
 def _ignore(_: Event) -> None:
@@ -135,15 +138,15 @@ class Engine:
         return [self._status(record) for record in self._database.tasks(population=population)]
 
     def get_task(self, task: str, rounds_after: int | None = None) -> task_pb2.TaskStatus:
-        """One task by id, or by its name where that is unique.
+        """One task by id, or by its name or the beginning of its id where that is unique.
 
         Args:
-            task: id or name.
+            task: id, name, or at least 6 characters of an id.
             rounds_after: also the rounds with a number above this.
 
         Raises:
             NotFoundError: there is none.
-            StateError: several have this name.
+            StateError: several are meant.
         """
         return self._status(self._named(task), rounds_after)
 
@@ -152,7 +155,7 @@ class Engine:
 
         Raises:
             NotFoundError: there is none.
-            StateError: several have this name, or the task's state does not allow it.
+            StateError: several are meant, or the task's state does not allow it.
         """
         record = self._named(task)
         run = self._tasks.find(record.task_id)
@@ -258,12 +261,17 @@ class Engine:
     def _named(self, task: str) -> TaskRecord:
         if (record := self._database.task(task)) is not None:
             return record
-        named = self._database.tasks(name=task) if task else []
-        if not named:
+        found, what = self._database.tasks(name=task) if task else [], "the name"
+        if not found and _ID_PREFIX.fullmatch(task):
+            found = [one for one in self._database.tasks() if one.task_id.startswith(task)]
+            what = "an id that begins with"
+        if not found:
             raise NotFoundError(f"there is no task {task!r}: `fieldfare task list` shows all")
-        if len(named) > 1:
-            raise StateError(f"{len(named)} tasks have the name {task!r}: give the id of one of them")
-        return named[0]
+        if len(found) > 1:
+            ids = ", ".join(one.task_id for one in found[-_IDS_SHOWN:])
+            newest = "" if len(found) <= _IDS_SHOWN else f"; the newest {_IDS_SHOWN} are"
+            raise StateError(f"{len(found)} tasks have {what} {task!r}: give the id of one of them{newest}: {ids}")
+        return found[0]
 
     def _status(self, record: TaskRecord, rounds_after: int | None = None) -> task_pb2.TaskStatus:
         rounds = [] if rounds_after is None else self._database.rounds(record.task_id, after=rounds_after)
