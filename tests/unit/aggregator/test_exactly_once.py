@@ -64,6 +64,14 @@ class ExactlyOnce(RuleBasedStateMachine):
         self.everybody_reports()
         self.world.work()
 
+    @rule(lost=st.integers(1, 3))
+    def a_whole_round_of_lost_answers(self, lost: int) -> None:
+        self.check_in(set(range(FLEET)))
+        self.everybody_reports()
+        self.world.database.after = lost
+        for _ in range(3):
+            self.world.work()
+
     @rule(chosen=st.data())
     def report(self, chosen: st.DataObject) -> None:
         """Also reports that were made before, and those of rounds that are long over."""
