@@ -7,6 +7,7 @@ are held to a size instead.
 
 import hashlib
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -78,7 +79,8 @@ class Folder:
     seen: dict[str, bytes] = field(default_factory=dict)
 
     def look(self) -> None:
-        for file in self.path.rglob("*"):
+        # os.walk passes over folders that the aggregator removes meanwhile; rglob raises there.
+        for file in (Path(folder) / name for folder, _, names in os.walk(self.path) for name in names):
             try:
                 content = file.read_bytes() if file.is_file() else b""
             except FileNotFoundError:
