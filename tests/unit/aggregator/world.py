@@ -16,7 +16,7 @@ from fieldfare.core.encodings import encode_update
 from fieldfare.core.errors import StorageError
 from fieldfare.core.metrics import MetricSum, metrics_to_proto
 from fieldfare.core.plans import Manifest, PlanMetric, PlanTensor, attach_manifest
-from fieldfare.core.tasks import TaskSpec
+from fieldfare.core.tasks import CohortSpec, TaskSpec
 from fieldfare.core.weights import TensorSpec, pack_weights, sha256, specs_to_proto, unpack_weights
 from fieldfare.protos.v1 import admin_pb2, aggregator_pb2, task_pb2, tensors_pb2
 
@@ -54,6 +54,10 @@ PLAN = hollow_plan()
 
 def device_id(index: int) -> bytes:
     return hashlib.sha256(index.to_bytes(4, "little")).digest()[:16]
+
+
+COHORT = CohortSpec(4, 2, 1.5, timedelta(seconds=100), timedelta(seconds=60))
+SPEC = TaskSpec("t", "p", rounds=2, training=COHORT, evaluation=COHORT, evaluate_every=0)
 
 
 class FlakyBlobs:
@@ -255,3 +259,9 @@ class World:
 def everything_written(folder: Path) -> bytes:
     """All bytes of all files: to search for what must not be there."""
     return b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+def check_in_all(world: World, count: int, start: int = 0) -> list[Work]:
+    works = [world.check_in(index) for index in range(start, start + count)]
+    assert all(work is not None for work in works)
+    return [work for work in works if work is not None]
