@@ -12,7 +12,7 @@ from fieldfare.converters._blame import Owners, recorded_owners, state_problems
 from fieldfare.converters._dropout import replayable_dropout
 from fieldfare.converters._keys import INFER_ONE
 from fieldfare.converters._training import PerExample, Training
-from fieldfare.converters.lowerings import lowered_gradients
+from fieldfare.converters.lowerings import lowered_graph
 from fieldfare.core.plans import PlanTensor
 
 
@@ -152,7 +152,7 @@ class _Tracer:
 
     def _differentiate(self, feeds: Mapping[str, Any]) -> tuple[Any, list[Any]]:
         """The weighted mean loss and its gradient for each trainable variable, dense; None where there is none."""
-        with lowered_gradients(), replayable_dropout(self._model, self._training.optimizer.iterations.value):
+        with lowered_graph(training=True), replayable_dropout(self._model, self._training.optimizer.iterations.value):
             outputs = self._call(feeds, training=True)
             self._check_call(outputs)
             mean = self._weighted_loss(feeds, outputs) / tf.reduce_sum(feeds["example_weight"])

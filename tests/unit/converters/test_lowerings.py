@@ -5,7 +5,7 @@ import pytest
 
 tf = pytest.importorskip("tensorflow")
 
-from fieldfare.converters.lowerings import lowered_gradients, lowered_ops, lowering  # noqa: E402
+from fieldfare.converters.lowerings import lowered_graph, lowered_ops, lowering  # noqa: E402
 
 _FORBIDDEN = ("Grad", "BackpropFilter", "UnsortedSegmentSum")
 
@@ -82,7 +82,7 @@ def _compare(function, *arrays):
 
     @tf.function(autograph=False)
     def lowered(*values):
-        with lowered_gradients():
+        with lowered_graph(training=True):
             return tf.gradients(tf.reduce_sum(function(*values) * upstream), list(values))
 
     concrete = lowered.get_concrete_function(*[tf.TensorSpec(array.shape) for array in arrays])
@@ -118,7 +118,7 @@ def test_relu_at_zero_has_no_gradient():
 
 def test_channels_first_is_refused_rather_than_wrong():
     def traced(image):
-        with lowered_gradients():
+        with lowered_graph(training=True):
             pooled = tf.raw_ops.MaxPool(
                 input=image, ksize=[1, 1, 2, 2], strides=[1, 1, 2, 2], padding="VALID", data_format="NCHW"
             )

@@ -5,20 +5,38 @@ runtime knows none of them. A lowering says the same in terms of operations that
 function `(op, gradient) -> input gradients`, decorate it with `@lowering("UpstreamOpName")` in the module of its kind,
 import that module here, and add the operation's case to `tests/unit/converters/test_lowerings.py`.
 
+Where the operation itself is missing (`Erf`), or another form of it trains faster, `@replacement("UpstreamOpName")` on
+a function `(wanted) -> tensor` takes its place wherever the traced code asks for it.
+
 Importing this package imports TensorFlow.
 """
 
-from fieldfare.converters.lowerings import activation, convolution, depthwise, indexing, pooling
-from fieldfare.converters.lowerings._registry import Lowering, lowered_gradients, lowered_ops, lowering
+from fieldfare.converters.lowerings import activation, convolution, depthwise, error_function, indexing, pooling, random
+from fieldfare.converters.lowerings._registry import (
+    Lowering,
+    Replacement,
+    Wanted,
+    lowered_graph,
+    lowered_ops,
+    lowering,
+    replaced_ops,
+    replacement,
+)
 
 __all__ = [
     "Lowering",
+    "Replacement",
+    "Wanted",
     "activation",
     "convolution",
     "depthwise",
+    "error_function",
     "indexing",
-    "lowered_gradients",
+    "lowered_graph",
     "lowered_ops",
     "lowering",
     "pooling",
+    "random",
+    "replaced_ops",
+    "replacement",
 ]

@@ -1,0 +1,86 @@
+"""Random numbers inside a plan: different in every step, and yet the same when the run is repeated.
+
+Keras draws with operations that TFLite lacks. TFLite's own random operations either differ in every interpreter or
+repeat from its start, so that a run could not be repeated from its seed, whatever process trains which device. Here a
+number is a function of what is in the step already: element i at phase t is
+
+    u_i(t) = frac(a_i + t * b_i)
+
+with constants a, b drawn once, uniformly. u_i is uniform, and two phases give (nearly) independent numbers: good enough
+for dropout and noise, not for secrets. The phase is the optimiser's iteration plus a hash of the batch, so that
+devices, rounds and batches have numbers of their own.
+"""
+
+import math
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from fieldfare.converters.lowerings._registry import Wanted, replacement
+
+_PHASES = 1024.0
+_IRRATIONAL = 0.7548776662466927
+_SMALLEST = 1e-7
+
+
+def step_phase(iteration: Any, batch: Sequence[Any]) -> Any:
+    """The phase of a training step, `()` float32, from 0 to 1024 beyond the iteration.
+
+    Args:
+        iteration: the optimiser's iteration, `()` of an integer type.
+        batch: `(b, ...)` inputs and targets of the step.
+    """
+    content = tf.constant(0.0)
+    for index, one in enumerate(batch):
+        flat = tf.reshape(tf.cast(one, tf.float32), [1, -1])
+        mixing = np.random.default_rng(index).uniform(-1.0, 1.0, (flat.shape[1], 1)).astype(np.float32)
+        content += tf.reshape(tf.matmul(flat, mixing), []) * _IRRATIONAL
+    return tf.cast(iteration, tf.float32) + (content - tf.floor(content)) * _PHASES
+
+
+@contextmanager
+def seeds_at_rest() -> Iterator[None]:
+    """Keep Keras's seed generators from counting inside: what they count is not used, and would be state of the plan."""
+    generator = keras.random.SeedGenerator
+    before = generator.next
+    generator.next = lambda self, ordered=True: tf.zeros([2], tf.int32)  # noqa: ARG005
+    try:
+        yield
+    finally:
+        generator.next = before
+
+
+@replacement("StatelessRandomUniformV2", training_only=True)
+def uniform(wanted: Wanted) -> Any:
+    """Numbers in [0, 1) of the shape that is the first input; None where that shape is not constant."""
+    shape = _shape(wanted)
+    return None if shape is None else tf.stop_gradient(_drawn(wanted, shape, "uniform"))
+
+
+@replacement("StatelessRandomNormalV2", training_only=True)
+def normal(wanted: Wanted) -> Any:
+    """Standard normal numbers, by Box and Muller's method (1958); None where the shape is not constant."""
+    shape = _shape(wanted)
+    if shape is None:
+        return None
+    radius = tf.sqrt(-2.0 * tf.math.log(tf.maximum(_drawn(wanted, shape, "radius"), _SMALLEST)))
+    return tf.stop_gradient(radius * tf.cos(2.0 * math.pi * _drawn(wanted, shape, "angle")))
+
+
+def _shape(wanted: Wanted) -> Any:
+    if wanted.phase is None:
+        return None
+    return tf.get_static_value(wanted.inputs[0])
+
+
+def _drawn(wanted: Wanted, shape: Any, purpose: str) -> Any:
+    # By the operation's place alone: two exports of one model draw the same numbers.
+    draw = np.random.default_rng(zlib.crc32(f"{wanted.type} {wanted.index} {purpose}".encode()))
+    offsets, speeds = (tf.constant(draw.random(shape, np.float32)) for _ in range(2))
+    drawn = offsets + speeds * wanted.phase
+    return drawn - tf.floor(drawn)
