@@ -12,7 +12,7 @@ import functools
 import tempfile
 from typing import Any
 
-from fieldfare.core.plans import Manifest, PlanMetric, PlanTensor, attach_manifest, runtime_version
+from fieldfare.core.plans import Manifest, PlanMetric, PlanTensor, WeightRole, attach_manifest, runtime_version
 from fieldfare.core.weights import TensorSpec
 
 
@@ -25,8 +25,8 @@ def tiny_manifest(batch_size: int = 4, features: int = 1, *, gradients: bool = T
         targets=(PlanTensor(TensorSpec("y", "float32", (1,)), "target_0"),),
         outputs=(PlanTensor(TensorSpec("dense", "float32", (1,)), "output_0"),),
         weights=(
-            PlanTensor(TensorSpec("dense/kernel", "float32", (features, 1)), "weight_0"),
-            PlanTensor(TensorSpec("dense/bias", "float32", (1,)), "weight_1"),
+            PlanTensor(TensorSpec("dense/kernel", "float32", (features, 1)), "weight_0", WeightRole.TRAINED),
+            PlanTensor(TensorSpec("dense/bias", "float32", (1,)), "weight_1", WeightRole.TRAINED),
         ),
         loss="mean_squared_error",
         metrics=(PlanMetric("mean_absolute_error", "metric_0"),),
@@ -35,6 +35,7 @@ def tiny_manifest(batch_size: int = 4, features: int = 1, *, gradients: bool = T
         has_gradients=gradients,
         tried_on=(runtime_version(),),
         made_with=("tests",),
+        state=(PlanTensor(TensorSpec("steps", "int32", ()), "state_0"),),
     )
 
 
@@ -46,7 +47,7 @@ def tiny_plan(batch_size: int = 4, features: int = 1, gradients: bool = True) ->
     module = _module(tf, batch_size, features)
     signatures = {
         name: getattr(module, name)
-        for name in ("train", "evaluate", "infer", "get_weights", "set_weights", "gradients")
+        for name in ("train", "evaluate", "infer", "get_weights", "set_weights", "get_state", "gradients")
         if gradients or name != "gradients"
     }
     with tempfile.TemporaryDirectory() as folder:
@@ -63,6 +64,7 @@ def _module(tf: Any, batch: int, features: int) -> Any:
     module = tf.Module()
     module.kernel = kernel = tf.Variable(tf.zeros((features, 1)), name="kernel")
     module.bias = bias = tf.Variable(tf.zeros((1,)), name="bias")
+    module.steps = steps = tf.Variable(0, name="steps")
 
     def spec(key: str, *shape: int) -> Any:
         return tf.TensorSpec(shape, tf.float32, name=key)
@@ -86,6 +88,7 @@ def _module(tf: Any, batch: int, features: int) -> Any:
         with tf.control_dependencies([loss]):
             kernel.assign(kernel.read_value() - learning_rate * d_kernel)
             bias.assign(bias.read_value() - learning_rate * d_bias)
+            steps.assign(steps.read_value() + 1)
         return {"loss": loss}
 
     @tf.function(input_signature=[x, y, weight], autograph=False)
@@ -106,16 +109,29 @@ def _module(tf: Any, batch: int, features: int) -> Any:
     def infer(input_0: Any) -> dict[str, Any]:
         return {"output_0": predict(input_0)}
 
+    module.train, module.gradients, module.evaluate = train, gradients, evaluate
+    module.infer = infer
+    _add_access(tf, module, spec("weight_0", features, 1), spec("weight_1", 1))
+    return module
+
+
+def _add_access(tf: Any, module: Any, kernel_spec: Any, bias_spec: Any) -> None:
+    """The signatures that read and write variables."""
+    kernel, bias, steps = module.kernel, module.bias, module.steps
+
     @tf.function(input_signature=[], autograph=False)
     def get_weights() -> dict[str, Any]:
         return {"weight_0": tf.identity(kernel.read_value()), "weight_1": tf.identity(bias.read_value())}
 
-    @tf.function(input_signature=[spec("weight_0", features, 1), spec("weight_1", 1)], autograph=False)
+    @tf.function(input_signature=[kernel_spec, bias_spec], autograph=False)
     def set_weights(weight_0: Any, weight_1: Any) -> dict[str, Any]:
         kernel.assign(weight_0)
         bias.assign(weight_1)
+        steps.assign(0)
         return {"count": tf.constant(2)}
 
-    module.train, module.gradients, module.evaluate = train, gradients, evaluate
-    module.infer, module.get_weights, module.set_weights = infer, get_weights, set_weights
-    return module
+    @tf.function(input_signature=[], autograph=False)
+    def get_state() -> dict[str, Any]:
+        return {"state_0": tf.identity(steps.read_value())}
+
+    module.get_weights, module.set_weights, module.get_state = get_weights, set_weights, get_state

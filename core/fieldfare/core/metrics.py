@@ -40,15 +40,19 @@ class MetricSum:
 
 
 def add_metrics(parts: Iterable[Mapping[str, MetricSum]]) -> dict[str, MetricSum]:
-    """Sum by name with `math.fsum`, so that the result does not depend on the order of the parts."""
+    """Sum by name with `math.fsum`, so that the result does not depend on the order of the parts.
+
+    A metric whose weight is zero in the end says nothing and is left out: the precision of a model that never says yes.
+    """
     collected: dict[str, list[MetricSum]] = {}
     for part in parts:
         for name, value in part.items():
             collected.setdefault(name, []).append(value)
-    return {
+    totals = {
         name: MetricSum(math.fsum(one.sum for one in values), math.fsum(one.weight for one in values))
         for name, values in sorted(collected.items())
     }
+    return {name: total for name, total in totals.items() if total.weight > 0}
 
 
 def means(sums: Mapping[str, MetricSum]) -> dict[str, float]:

@@ -15,7 +15,7 @@ from fieldfare.aggregator.storage import FolderBlobStore, open_sqlite
 from fieldfare.core.encodings import encode_update
 from fieldfare.core.errors import StorageError
 from fieldfare.core.metrics import MetricSum, metrics_to_proto
-from fieldfare.core.plans import Manifest, PlanMetric, PlanTensor, attach_manifest
+from fieldfare.core.plans import Manifest, PlanMetric, PlanTensor, WeightRole, attach_manifest
 from fieldfare.core.tasks import CohortSpec, TaskSpec
 from fieldfare.core.weights import TensorSpec, pack_weights, sha256, specs_to_proto, unpack_weights
 from fieldfare.protos.v1 import admin_pb2, aggregator_pb2, task_pb2, tensors_pb2
@@ -39,7 +39,7 @@ def hollow_plan() -> bytes:
         inputs=(PlanTensor(TensorSpec("x", "float32", (2,)), "input_0"),),
         targets=(PlanTensor(TensorSpec("y", "float32", (1,)), "target_0"),),
         outputs=(PlanTensor(TensorSpec("dense", "float32", (1,)), "output_0"),),
-        weights=tuple(PlanTensor(spec, f"weight_{index}") for index, spec in enumerate(SPECS)),
+        weights=tuple(PlanTensor(spec, f"weight_{index}", WeightRole.TRAINED) for index, spec in enumerate(SPECS)),
         loss="mean_squared_error",
         metrics=(PlanMetric("accuracy", "metric_0"),),
         optimizer="sgd",

@@ -4,13 +4,17 @@ from dataclasses import replace
 import pytest
 
 from fieldfare.core.errors import PlanError
-from fieldfare.core.plans import FORMAT_VERSION, Manifest, PlanMetric, PlanTensor
+from fieldfare.core.plans import FORMAT_VERSION, Manifest, PlanMetric, PlanTensor, WeightRole
 from fieldfare.core.weights import TensorSpec
 from fieldfare.protos.v1.plan_pb2 import PlanManifest
 
 
-def tensor(name: str, key: str, shape=(2,), dtype="float32") -> PlanTensor:
-    return PlanTensor(TensorSpec(name, dtype, shape), key)
+def tensor(name: str, key: str, shape=(2,), dtype="float32", role=None) -> PlanTensor:
+    return PlanTensor(TensorSpec(name, dtype, shape), key, role)
+
+
+def weight(name: str, key: str, shape, dtype="float32", role=WeightRole.TRAINED) -> PlanTensor:
+    return tensor(name, key, shape, dtype, role)
 
 
 MANIFEST = Manifest(
@@ -19,15 +23,19 @@ MANIFEST = Manifest(
     inputs=(tensor("x", "in_x", (28, 28, 1), "uint8"), tensor("z", "in_z")),
     targets=(tensor("y", "in_y", (), "int32"),),
     outputs=(tensor("p", "out", (10,)),),
-    weights=(tensor("w", "w0", (2, 3)), tensor("b", "w1", (3,))),
+    weights=(weight("w", "w0", (2, 3)), weight("b", "w1", (3,), role=WeightRole.STATISTIC)),
     loss="mean_squared_error",
-    metrics=(PlanMetric("mae", "m0"), PlanMetric("mse", "m1")),
+    metrics=(PlanMetric("mae", "m0"), PlanMetric("precision", "m1", "m1_weight")),
     optimizer="sgd",
     learning_rate=0.5,
     has_gradients=True,
     tried_on=("r",),
     made_with=("a", "b"),
     notes=("n",),
+    loss_weight_key="loss_weight",
+    state=(tensor("iteration", "s0", (), "int64"),),
+    trainable=("lora:8", "head"),
+    frozen_sha256=bytes(range(32)),
 )
 
 
@@ -40,7 +48,9 @@ def test_what_a_device_asks_of_a_manifest():
     assert [one.name for one in MANIFEST.example_specs] == ["x", "z", "y"]
     assert [one.name for one in MANIFEST.input_specs] == ["x", "z"]
     assert [one.shape for one in MANIFEST.weight_specs] == [(2, 3), (3,)]
-    assert MANIFEST.metric_names == ("loss", "mae", "mse")
+    assert MANIFEST.metric_names == ("loss", "mae", "precision")
+    assert MANIFEST.evaluated[0] == PlanMetric("loss", "loss_sum", "loss_weight")
+    assert MANIFEST.evaluated[1:] == MANIFEST.metrics
 
 
 def test_a_plan_may_have_no_targets_and_no_metrics():
@@ -55,7 +65,7 @@ def test_a_plan_may_have_no_targets_and_no_metrics():
         ({"inputs": ()}, "no inputs, no outputs or no trainable weights"),
         ({"outputs": ()}, "no inputs, no outputs"),
         ({"weights": ()}, "no trainable weights"),
-        ({"weights": (tensor("w", "w0", dtype="float16"),)}, "weights must be float32"),
+        ({"weights": (weight("w", "w0", (2,), dtype="float16"),)}, "weights must be float32"),
         ({"learning_rate": 0.0}, "learning rate is 0.0; it must be positive"),
         ({"learning_rate": math.nan}, "learning rate is nan"),
         ({"learning_rate": math.inf}, "learning rate is inf"),
@@ -63,8 +73,10 @@ def test_a_plan_may_have_no_targets_and_no_metrics():
         ({"targets": (tensor("y", "in_x"),)}, "keys of their own"),
         ({"targets": (tensor("y", "example_weight"),)}, "keys of their own"),
         ({"targets": (tensor("y", "learning_rate"),)}, "keys of their own"),
-        ({"weights": (tensor("w", "w0"), tensor("b", "w0"))}, "keys of their own"),
-        ({"weights": (tensor("w", "loss"),)}, "keys of their own"),
+        ({"weights": (weight("w", "w0", (2,)), weight("b", "w0", (2,)))}, "keys of their own"),
+        ({"weights": (tensor("w", "w0"),)}, "does not say of each weight what moves it"),
+        ({"frozen_sha256": b"short"}, "digest of its frozen weights is cut short"),
+        ({"weights": (weight("w", "loss", (2,)),)}, "keys of their own"),
         ({"metrics": (PlanMetric("loss", "m0"),)}, "names of their own beside loss"),
         ({"metrics": (PlanMetric("a", "m0"), PlanMetric("a", "m1"))}, "names of their own"),
         ({"metrics": (PlanMetric("", "m0"),)}, "1 to 64 characters"),
@@ -91,7 +103,9 @@ def test_bytes_that_are_no_manifest():
 
 @pytest.mark.parametrize("version", [0, FORMAT_VERSION + 1])
 def test_another_version_says_what_to_do(version):
-    with pytest.raises(PlanError, match=f"format version {version}, this Fieldfare reads 1: upgrade Fieldfare"):
+    with pytest.raises(
+        PlanError, match=f"format version {version}, this Fieldfare reads {FORMAT_VERSION}: upgrade Fieldfare"
+    ):
         Manifest.from_bytes(changed(format_version=version))
 
 
@@ -101,4 +115,8 @@ def test_what_a_file_holds_is_checked_as_well():
     proto = PlanManifest.FromString(MANIFEST.to_bytes())
     proto.weights[0].spec.dtype = 77
     with pytest.raises(PlanError, match="cannot be used: tensor 'w': dtype code 77"):
+        Manifest.from_bytes(proto.SerializeToString())
+    proto = PlanManifest.FromString(MANIFEST.to_bytes())
+    proto.weights[0].role = 77
+    with pytest.raises(PlanError, match="what moves it"):
         Manifest.from_bytes(proto.SerializeToString())

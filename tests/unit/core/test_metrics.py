@@ -21,6 +21,11 @@ def test_add_metrics_is_exact_where_naive_addition_is_not():
     assert sum(one["loss"].sum for one in parts) == 0.0
 
 
+def test_a_metric_without_any_weight_is_left_out():
+    parts = [{"loss": MetricSum(1.0, 2.0), "precision": MetricSum(0.0, 0.0)}] * 2
+    assert add_metrics(parts) == {"loss": MetricSum(2.0, 4.0)}
+
+
 def test_add_metrics_sorts_names_and_takes_metrics_that_some_parts_lack():
     result = add_metrics([{"z": MetricSum(1, 1)}, {"a": MetricSum(2, 2), "z": MetricSum(3, 3)}])
     assert list(result.items()) == [("a", MetricSum(2, 2)), ("z", MetricSum(4, 4))]

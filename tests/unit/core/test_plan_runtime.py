@@ -5,7 +5,7 @@ import pytest
 
 from fieldfare.core.errors import DataError, PlanError, WeightsError
 from fieldfare.core.metrics import MetricSum
-from fieldfare.core.plans import PlanMetric, PlanRuntime, PlanTensor, attach_manifest, runtime_version
+from fieldfare.core.plans import PlanMetric, PlanRuntime, PlanTensor, WeightRole, attach_manifest, runtime_version
 from fieldfare.core.weights import TensorSpec
 from tests.support.tiny_plan import tiny_manifest, tiny_plan
 
@@ -59,6 +59,19 @@ def test_gradients_by_hand_and_without_changing_the_weights(runtime):
     assert vector.dtype == np.float32
     assert loss == pytest.approx(5.0)
     assert runtime.get_weights().tolist() == [2.0, 1.0]
+
+
+def test_the_state_counts_the_steps_and_starts_anew_with_other_weights(runtime):
+    assert runtime.get_state() == {"steps": 0}
+    runtime.train_step(PAIR, learning_rate=0.1)
+    assert runtime.get_state() == {"steps": 1}
+    runtime.set_weights(np.zeros(2, np.float32))
+    assert runtime.get_state() == {"steps": 0}
+
+
+def test_a_plan_may_have_no_state():
+    stateless = attach_manifest(tiny_plan(), replace(tiny_manifest(), state=()))
+    assert PlanRuntime(stateless).get_state() == {}
 
 
 def test_a_full_batch_is_not_padded(runtime):
@@ -149,12 +162,14 @@ def test_a_plan_that_lacks_a_signature_is_refused():
     ("changes", "words"),
     [
         ({"metrics": (PlanMetric("f1", "metric_9"),)}, "signature evaluate does not give metric_9"),
+        ({"metrics": (PlanMetric("f1", "metric_0", "w_9"),)}, "signature evaluate does not give w_9"),
+        ({"state": (PlanTensor(TensorSpec("m", "float32", ()), "state_9"),)}, "get_state does not give state_9"),
         (
             {"outputs": (PlanTensor(TensorSpec("dense", "float32", (1,)), "output_9"),)},
             "signature infer does not give output_9",
         ),
         (
-            {"weights": (PlanTensor(TensorSpec("w", "float32", (1, 1)), "weight_9"),)},
+            {"weights": (PlanTensor(TensorSpec("w", "float32", (1, 1)), "weight_9", WeightRole.TRAINED),)},
             "signature get_weights does not give weight_9",
         ),
     ],

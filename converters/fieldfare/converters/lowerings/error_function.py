@@ -30,17 +30,20 @@ _DENOMINATOR = (
 @replacement("Erf")
 def erf(wanted: Wanted) -> Any:
     """`erf(x)` with an error below 5e-7, and the exact slope `2 / sqrt(pi) * exp(-x^2)`."""
-    return _erf(wanted.inputs[0])
+    return _rational(wanted.inputs[0])
 
 
 @replacement("Erfc")
 def erfc(wanted: Wanted) -> Any:
     """`1 - erf(x)`."""
-    return 1.0 - _erf(wanted.inputs[0])
+    return 1.0 - _rational(wanted.inputs[0])
 
 
-@tf.custom_gradient
-def _erf(values: Any) -> Any:
+def _rational(values: Any) -> Any:
+    return tf.custom_gradient(_with_slope)(values)
+
+
+def _with_slope(values: Any) -> Any:
     clipped = tf.maximum(tf.minimum(values, _LIMIT), -_LIMIT)
     squared = clipped * clipped
     result = clipped * _polynomial(_NUMERATOR, squared) / _polynomial(_DENOMINATOR, squared)

@@ -45,7 +45,7 @@ def step_phase(iteration: Any, batch: Sequence[Any]) -> Any:
 
 @contextmanager
 def seeds_at_rest() -> Iterator[None]:
-    """Keep Keras's seed generators from counting inside: what they count is not used, and would be state of the plan."""
+    """Keep Keras's seed generators from counting inside: it is not used, and would be state of the plan."""
     generator = keras.random.SeedGenerator
     before = generator.next
     generator.next = lambda self, ordered=True: tf.zeros([2], tf.int32)  # noqa: ARG005

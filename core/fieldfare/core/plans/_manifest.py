@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 from google.protobuf.message import DecodeError
 
@@ -11,24 +12,41 @@ from fieldfare.core.metrics import LOSS, MAX_METRIC_NAME, MAX_METRICS
 from fieldfare.core.weights import TensorSpec, specs_from_proto, specs_to_proto
 from fieldfare.protos.v1 import plan_pb2
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MAX_BATCH_SIZE = 65_536
+
+
+WEIGHT_SUM = "weight_sum"
+"""Key, among the outputs of `evaluate`, of the sum of the examples' weights."""
+
+
+class WeightRole(Enum):
+    """What moves a weight during training: the optimiser, or (moving statistics) the forward pass."""
+
+    TRAINED = plan_pb2.WEIGHT_ROLE_TRAINED
+    STATISTIC = plan_pb2.WEIGHT_ROLE_STATISTIC
 
 
 @dataclass(frozen=True, slots=True)
 class PlanTensor:
-    """A tensor of the plan and the key under which the signatures know it. Shapes are those of one example."""
+    """A tensor of the plan and the key under which the signatures know it. Shapes are those of one example.
+
+    Attributes:
+        role: of a weight; None for every other tensor.
+    """
 
     spec: TensorSpec
     key: str
+    role: WeightRole | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PlanMetric:
-    """A metric of `evaluate`: its name and the key of its sum."""
+    """A metric of `evaluate`: its name, the key of its sum, and that of what the sum is divided by."""
 
     name: str
     key: str
+    weight_key: str = WEIGHT_SUM
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +54,12 @@ class Manifest:
     """The manifest of a plan; the fields are described in `plan.proto`.
 
     Attributes:
+        weights: those that are trained, then the statistics.
         learning_rate: the local optimiser's own, used where a task gives none.
+        loss_weight_key: key of what "loss_sum" is divided by.
+        state: the local optimiser's variables.
+        trainable: what the exporter was asked to train; empty for the model's own choice.
+        frozen_sha256: digest of the frozen weights; empty where none are.
     """
 
     name: str
@@ -53,6 +76,10 @@ class Manifest:
     tried_on: tuple[str, ...] = ()
     made_with: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    loss_weight_key: str = WEIGHT_SUM
+    state: tuple[PlanTensor, ...] = ()
+    trainable: tuple[str, ...] = ()
+    frozen_sha256: bytes = b""
 
     def __post_init__(self) -> None:
         if not 1 <= self.batch_size <= MAX_BATCH_SIZE:
@@ -61,6 +88,10 @@ class Manifest:
             raise PlanError("the plan's manifest names no inputs, no outputs or no trainable weights")
         if any(one.spec.dtype != "float32" for one in self.weights):
             raise PlanError("the plan's trainable weights must be float32")
+        if any(one.role is None for one in self.weights):
+            raise PlanError("the plan's manifest does not say of each weight what moves it")
+        if len(self.frozen_sha256) not in {0, 32}:
+            raise PlanError("the plan's digest of its frozen weights is cut short")
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise PlanError(f"the plan's learning rate is {self.learning_rate}; it must be positive")
         examples = (*self.inputs, *self.targets)
@@ -96,6 +127,11 @@ class Manifest:
         """The loss under the name "loss", and the metrics of `evaluate`."""
         return (LOSS, *(one.name for one in self.metrics))
 
+    @property
+    def evaluated(self) -> tuple[PlanMetric, ...]:
+        """What `evaluate` yields: the loss under the name "loss", and the metrics."""
+        return (PlanMetric(LOSS, "loss_sum", self.loss_weight_key), *self.metrics)
+
     def to_bytes(self) -> bytes:
         """The protobuf form; equal manifests give equal bytes."""
         proto = plan_pb2.PlanManifest(
@@ -107,12 +143,18 @@ class Manifest:
             outputs=_to_proto(self.outputs),
             weights=_to_proto(self.weights),
             loss=self.loss,
-            metrics=[plan_pb2.PlanMetric(name=one.name, key=one.key) for one in self.metrics],
+            metrics=[
+                plan_pb2.PlanMetric(name=one.name, key=one.key, weight_key=one.weight_key) for one in self.metrics
+            ],
             optimizer=plan_pb2.LocalOptimizer(name=self.optimizer, learning_rate=self.learning_rate),
             has_gradients=self.has_gradients,
             tried_on=self.tried_on,
             made_with=self.made_with,
             notes=self.notes,
+            loss_weight_key=self.loss_weight_key,
+            state=_to_proto(self.state),
+            trainable=self.trainable,
+            frozen_sha256=self.frozen_sha256,
         )
         return proto.SerializeToString(deterministic=True)
 
@@ -141,13 +183,17 @@ class Manifest:
                 outputs=_from_proto(proto.outputs),
                 weights=_from_proto(proto.weights),
                 loss=proto.loss,
-                metrics=tuple(PlanMetric(one.name, one.key) for one in proto.metrics),
+                metrics=tuple(PlanMetric(one.name, one.key, one.weight_key) for one in proto.metrics),
                 optimizer=proto.optimizer.name,
                 learning_rate=proto.optimizer.learning_rate,
                 has_gradients=proto.has_gradients,
                 tried_on=tuple(proto.tried_on),
                 made_with=tuple(proto.made_with),
                 notes=tuple(proto.notes),
+                loss_weight_key=proto.loss_weight_key,
+                state=_from_proto(proto.state),
+                trainable=tuple(proto.trainable),
+                frozen_sha256=proto.frozen_sha256,
             )
         except WeightsError as error:
             raise PlanError(f"the plan's manifest cannot be used: {error}") from error
@@ -158,10 +204,19 @@ def _distinct(names: Sequence[str]) -> bool:
 
 
 def _to_proto(tensors: Iterable[PlanTensor]) -> list[plan_pb2.PlanTensor]:
-    return [plan_pb2.PlanTensor(spec=specs_to_proto([one.spec])[0], key=one.key) for one in tensors]
+    return [
+        plan_pb2.PlanTensor(
+            spec=specs_to_proto([one.spec])[0], key=one.key, role=None if one.role is None else one.role.value
+        )
+        for one in tensors
+    ]
 
 
 def _from_proto(protos: Iterable[plan_pb2.PlanTensor]) -> tuple[PlanTensor, ...]:
     listed = list(protos)
     specs = specs_from_proto(one.spec for one in listed)
-    return tuple(PlanTensor(spec, one.key) for spec, one in zip(specs, listed, strict=True))
+    return tuple(PlanTensor(spec, one.key, _ROLES.get(one.role)) for spec, one in zip(specs, listed, strict=True))
+
+
+# A number that this version does not know is no role: the manifest is then refused.
+_ROLES = {one.value: one for one in WeightRole}

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldfare.core.errors import DataError, PlanError
-from fieldfare.core.metrics import LOSS, MetricSum
+from fieldfare.core.metrics import MetricSum
 from fieldfare.core.plans._container import read_manifest
 from fieldfare.core.plans._examples import Examples, count_rows
 from fieldfare.core.plans._manifest import PlanTensor
@@ -95,13 +95,22 @@ class PlanRuntime:
         return vector, float(outputs["loss"])
 
     def evaluate_step(self, examples: Examples) -> dict[str, MetricSum]:
-        """Sums of loss and metrics over up to `batch_size` examples, with their count as the weight."""
+        """Sums of loss and metrics over up to `batch_size` examples, each with what it is divided by.
+
+        The weight of a mean over examples is their count. A ratio (precision, recall) may have the weight 0.
+        """
         outputs = self._run("evaluate", **self._feeds((*self.manifest.inputs, *self.manifest.targets), examples))
-        weight = float(outputs["weight_sum"])
-        sums = {LOSS: MetricSum(float(outputs["loss_sum"]), weight)}
-        for metric in self.manifest.metrics:
-            sums[metric.name] = MetricSum(float(outputs[metric.key]), weight)
-        return sums
+        return {
+            one.name: MetricSum(float(outputs[one.key]), float(outputs[one.weight_key]))
+            for one in self.manifest.evaluated
+        }
+
+    def get_state(self) -> dict[str, NDArray[Any]]:
+        """The local optimiser's variables by name: momentum, iteration and the like; empty for plans without them."""
+        if not self.manifest.state:
+            return {}
+        outputs = self._run("get_state")
+        return {one.spec.name: outputs[one.key] for one in self.manifest.state}
 
     def infer(self, inputs: Examples) -> dict[str, NDArray[Any]]:
         """Outputs for any number of checked examples: output name to `(n, *shape)`."""
@@ -123,13 +132,15 @@ class PlanRuntime:
         weights = {one.key for one in self.manifest.weights}
         needed = {
             "train": {"loss"},
-            "evaluate": {"loss_sum", "weight_sum", *(one.key for one in self.manifest.metrics)},
+            "evaluate": {key for one in self.manifest.evaluated for key in (one.key, one.weight_key)},
             "infer": {one.key for one in self.manifest.outputs},
             "get_weights": weights,
             "set_weights": set(),
         }
         if self.manifest.has_gradients:
             needed["gradients"] = {"loss", *weights}
+        if self.manifest.state:
+            needed["get_state"] = {one.key for one in self.manifest.state}
         if missing := sorted(set(needed) - set(self._runners)):
             raise PlanError(f"the plan has no signature {', '.join(missing)}; export it again")
         signatures = self._interpreter.get_signature_list()
