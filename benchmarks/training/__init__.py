@@ -1,0 +1,1 @@
+"""Speed and memory of training plans beside Keras: `python -m benchmarks.training`."""
