@@ -4,17 +4,16 @@ A plan initialises its variables in a subgraph of its own: VAR_HANDLE and a cons
 subgraphs name a variable by its container and shared name, and take its value with READ_VARIABLE.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from fieldfare.core.errors import PlanError
+from fieldfare.core.plans._container import pack_model
 
-_IDENTIFIER = b"TFL3"
 DTYPES: dict[int, str] = {
     schema.TensorType.FLOAT32: "float32",
     schema.TensorType.INT32: "int32",
@@ -28,15 +27,13 @@ DTYPES: dict[int, str] = {
 
 
 def parse(model: bytes) -> Any:
-    """The flatbuffer as a `ModelT`."""
-    return schema.ModelT.InitFromPackedBuf(bytearray(model), 0)
+    """The flatbuffer as a `ModelT`; the contents of its buffers are views of `model`, not copies."""
+    return schema.ModelT.InitFromPackedBuf(model, 0)
 
 
 def pack(tree: Any) -> bytes:
     """The inverse of `parse`."""
-    builder = flatbuffers.Builder(1 << 16)
-    builder.Finish(tree.Pack(builder), file_identifier=_IDENTIFIER)
-    return bytes(builder.Output())
+    return bytes(pack_model(tree))
 
 
 def op_code(tree: Any, operator: Any) -> int:
@@ -129,15 +126,50 @@ def constant(tree: Any, tensor: Any) -> NDArray[Any] | None:
     if data is None or len(data) == 0 or tensor.type not in DTYPES:
         return None
     shape = [] if tensor.shape is None else [int(one) for one in tensor.shape]
-    return np.frombuffer(np.asarray(data, np.uint8).tobytes(), DTYPES[tensor.type]).reshape(shape)
+    return np.ascontiguousarray(data, np.uint8).view(DTYPES[tensor.type]).reshape(shape)
 
 
 def add_buffer(tree: Any, array: NDArray[Any]) -> int:
     """Append a buffer with the array's bytes and return its index."""
     buffer = schema.BufferT()
-    buffer.data = np.frombuffer(np.ascontiguousarray(array).tobytes(), np.uint8)
+    buffer.data = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
     tree.buffers.append(buffer)
     return len(tree.buffers) - 1
+
+
+def add_tensor(subgraph: Any, name: bytes, shape: Sequence[int], kind: int, buffer: int = 0) -> int:
+    """Append a tensor of a `schema.TensorType` and return its index; buffer 0 is that of tensors that are computed."""
+    tensor = schema.TensorT()
+    tensor.name, tensor.shape, tensor.hasRank = name, np.asarray(shape, np.int32), True
+    tensor.type, tensor.buffer = kind, buffer
+    subgraph.tensors.append(tensor)
+    return len(subgraph.tensors) - 1
+
+
+def new_operator(
+    tree: Any, name: str, inputs: Sequence[int], outputs: Sequence[int], options: Any = None, version: int = 1
+) -> Any:
+    """An operator such as "BATCH_MATMUL" with options such as `BatchMatMulOptionsT`, which is in no subgraph yet."""
+    number = getattr(schema.BuiltinOperator, name)
+    operator = schema.OperatorT()
+    operator.opcodeIndex = _op_code_index(tree, number, version)
+    operator.inputs, operator.outputs = list(inputs), list(outputs)
+    if options is not None:
+        operator.builtinOptions = options
+        kind = type(options).__name__.removesuffix("T")
+        operator.builtinOptionsType = getattr(schema.BuiltinOptions, kind)
+    return operator
+
+
+def _op_code_index(tree: Any, number: int, version: int) -> int:
+    for index, code in enumerate(tree.operatorCodes):
+        if max(int(code.builtinCode), int(code.deprecatedBuiltinCode)) == number and code.version == version:
+            return index
+    code = schema.OperatorCodeT()
+    # Readers of old files know the deprecated field, an int8, alone.
+    code.builtinCode, code.deprecatedBuiltinCode, code.version = number, min(number, 127), version
+    tree.operatorCodes.append(code)
+    return len(tree.operatorCodes) - 1
 
 
 def prune_tensors(tree: Any, subgraph: Any) -> None:

@@ -4,9 +4,12 @@ The metadata entry "fieldfare.sha256" holds the SHA-256 of the file with that en
 a damaged or edited plan is noticed before the runtime sees it.
 """
 
+import copy
 import hashlib
 import struct
 from typing import Any
+
+import numpy as np
 
 from fieldfare.core.errors import PlanError
 from fieldfare.core.plans._manifest import Manifest
@@ -15,6 +18,8 @@ _MANIFEST = "fieldfare.manifest"
 _DIGEST = "fieldfare.sha256"
 _DIGEST_BYTES = 32
 _IDENTIFIER = b"TFL3"
+_ALIGNMENT = 16
+_ITEM_BYTES = 512  # more than a tensor or an operator takes beside its data
 _NOT_A_PLAN = "not a Fieldfare plan: make one with `fieldfare export`"
 
 
@@ -24,27 +29,65 @@ def attach_manifest(model: bytes, manifest: Manifest) -> bytes:
     Raises:
         PlanError: `model` is no TFLite flatbuffer.
     """
-    import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 
     if model[4:8] != _IDENTIFIER:
         raise PlanError("not a TFLite flatbuffer")
-    tree = schema.ModelT.InitFromPackedBuf(bytearray(model), 0)
+    tree = schema.ModelT.InitFromPackedBuf(model, 0)
     kept = [one for one in tree.metadata or [] if one.name not in {_MANIFEST.encode(), _DIGEST.encode()}]
     tree.metadata = kept
     for name, content in ((_MANIFEST, manifest.to_bytes()), (_DIGEST, bytes(_DIGEST_BYTES))):
         buffer = schema.BufferT()
-        buffer.data = list(content)
+        buffer.data = np.frombuffer(content, np.uint8)
         tree.buffers.append(buffer)
         entry = schema.MetadataT()
         entry.name, entry.buffer = name, len(tree.buffers) - 1
         tree.metadata.append(entry)
-    builder = flatbuffers.Builder(len(model) + 4096)
-    builder.Finish(tree.Pack(builder), file_identifier=_IDENTIFIER)
-    packed = bytearray(builder.Output())
+    packed = pack_model(tree)
     start, _ = _find(packed, _DIGEST)
     packed[start : start + _DIGEST_BYTES] = hashlib.sha256(packed).digest()
     return bytes(packed)
+
+
+def pack_model(tree: Any) -> memoryview:
+    """The bytes of a `ModelT`, writable; every buffer starts at a multiple of 16 bytes, as the format asks.
+
+    Raises:
+        PlanError: more than 2 GB, the format's limit.
+    """
+    import flatbuffers
+
+    whole = copy.copy(tree)
+    whole.buffers = [_AlignedBuffer(one) for one in tree.buffers]
+    items = len(whole.buffers) + sum(len(one.tensors or ()) + len(one.operators or ()) for one in tree.subgraphs)
+    try:
+        # Room for everything at once: a builder that grows copies what it holds.
+        builder = flatbuffers.Builder(sum(one.size for one in whole.buffers) + items * _ITEM_BYTES)
+        builder.Finish(whole.Pack(builder), file_identifier=_IDENTIFIER)
+    except flatbuffers.builder.BuilderSizeError as error:
+        raise PlanError("the plan is larger than 2 GB, which the format does not allow: freeze int8 weights") from error
+    return memoryview(builder.Bytes)[builder.Head() :]
+
+
+class _AlignedBuffer:
+    """A `BufferT` that is packed as the schema asks, which the generated class does not do."""
+
+    def __init__(self, buffer: Any) -> None:
+        self._data = np.asarray(() if buffer.data is None else buffer.data, np.uint8)
+        self.size = self._data.size
+
+    def Pack(self, builder: Any) -> int:  # noqa: N802  (the generated packer calls it)
+        from ai_edge_litert import schema_py_generated as schema
+
+        if self.size:
+            builder.StartVector(1, self.size, _ALIGNMENT)
+            builder.head -= self.size
+            builder.Bytes[builder.head : builder.head + self.size] = np.ascontiguousarray(self._data).data
+            data = builder.EndVector()
+        schema.BufferStart(builder)
+        if self.size:
+            schema.BufferAddData(builder, data)
+        return int(schema.BufferEnd(builder))
 
 
 def read_manifest(model: bytes | bytearray | memoryview) -> Manifest:
