@@ -12,7 +12,7 @@ from ai_edge_litert import schema_py_generated as schema
 # The converter's own error has no public name.
 from tensorflow.lite.python.convert_phase import ConverterError
 
-from fieldfare.converters._signatures import Traced
+from fieldfare.converters.tracing import Traced
 from fieldfare.core.errors import ModelError
 
 _FLEX = "Flex"

@@ -1,6 +1,8 @@
 """Keras model to plan: checks, traces, converts, tries the plan out, and only then writes it."""
 
 import math
+from collections.abc import Iterator
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -10,16 +12,21 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from fieldfare.converters._blame import op_problems
-from fieldfare.converters._checks import flat_layers, model_problems
 from fieldfare.converters._convert import MissingBuiltinsError, convert
-from fieldfare.converters._dropout import dropout_layers
-from fieldfare.converters._names import weight_tensors
-from fieldfare.converters._signatures import trace_signatures
-from fieldfare.converters._training import Training, resolve_training
+from fieldfare.converters.lowerings.random import random_layers
+from fieldfare.converters.models import (
+    Selection,
+    flat_layers,
+    functional_form,
+    model_problems,
+    selected,
+    trainable_rules,
+)
+from fieldfare.converters.tracing import Traced, op_problems, trace_signatures
+from fieldfare.converters.training import Training, resolve_training
 from fieldfare.core.errors import ConfigError, ModelError, PlanError
 from fieldfare.core.files import check_writable, write_atomically
-from fieldfare.core.plans import Manifest, PlanMetric, PlanRuntime, attach_manifest, runtime_version
+from fieldfare.core.plans import Manifest, PlanMetric, PlanRuntime, WeightRole, attach_manifest, runtime_version
 
 MAX_BATCH_SIZE = 65_536
 _TRACE_ERRORS = (ValueError, TypeError, LookupError, NotImplementedError, AttributeError, tf.errors.OpError)
@@ -34,6 +41,8 @@ def export_keras(
     optimizer: Any = None,
     metrics: Any = None,
     batch_size: int = 16,
+    trainable: Any = None,
+    inputs: Any = None,
     learning_rate: float | None = None,
     gradients: bool = False,
     name: str | None = None,
@@ -44,12 +53,18 @@ def export_keras(
     bit for bit, and a training step and the other signatures give finite numbers. The model is left as it was.
 
     Args:
-        model: a built functional or sequential model. Its trainable weights travel; frozen ones rest in the plan.
+        model: any Keras model of fixed shapes: functional, sequential or subclassed.
         path: the `.tflite` file to write; replaced only on success.
         loss: Keras name, object or function; a list or dict for several outputs. Default: the compiled one.
         optimizer: Keras name or object, which devices run. Default: the compiled one, else SGD.
-        metrics: Keras names, objects or functions that are means over examples. Default: the compiled ones.
+        metrics: Keras names, objects or functions that are means over examples, or precision and recall. Default: the
+            compiled ones.
         batch_size: examples of one training step; a last batch may be shorter.
+        trainable: which weights train and travel; the others rest in the plan. Patterns of layer names ("head*"),
+            "last:2" or 2 for the last two layers with weights, "lora:8" for low-rank adapters of rank 8 on the queries
+            and values of attention (where there is none: on all dense layers), "lora:8:PATTERN" on layers by name; or a
+            list of these. Default: as the model's own `trainable` flags say.
+        inputs: what a subclassed model takes: `keras.Input`s, or shapes. Default: what it was built with.
         learning_rate: used where a task gives none. Default: the optimiser's own.
         gradients: also export the signature `gradients`, for tasks that report gradients instead of weights.
         name: the plan's name. Default: the model's.
@@ -58,25 +73,38 @@ def export_keras(
         The manifest that the plan carries.
 
     Raises:
-        ConfigError: a batch size below 1 or above 65,536, a learning rate that is not positive.
+        ConfigError: a batch size below 1 or above 65,536, a learning rate that is not positive, `trainable` that names
+            no layer or is not understood, inputs that are none.
         ModelError: everything about the model, loss, metrics and optimiser that cannot be exported.
         StorageError: `path` cannot be written.
     """
     target = Path(path)
     _check_numbers(batch_size, learning_rate)
+    rules = trainable_rules(trainable)
     check_writable(target)
-    problems = model_problems(model)
-    training = None
-    if isinstance(model, keras.Model) and getattr(model, "outputs", None):
-        training = resolve_training(
-            model, loss=loss, metrics=metrics, optimizer=optimizer, learning_rate=learning_rate, problems=problems
-        )
-    if training is None:
+    problems: list[str] = []
+    functional = functional_form(model, inputs, problems)
+    if functional is None:
         raise ModelError(_CANNOT, tuple(problems))
-    flatbuffer = _flatbuffer(model, training, problems, batch_size=batch_size, gradients=gradients)
-    manifest = _manifest(model, training, name=name or model.name, batch_size=batch_size, gradients=gradients)
-    plan = attach_manifest(flatbuffer, manifest)
-    _try_out(model, plan)
+    with selected(functional, rules) as selection:
+        problems.extend((*model_problems(functional), *_selection_problems(selection, gradients=gradients)))
+        training = resolve_training(
+            functional,
+            loss=loss,
+            metrics=metrics,
+            optimizer=optimizer,
+            learning_rate=learning_rate,
+            problems=problems,
+            compiled=model,
+        )
+        if training is None:
+            raise ModelError(_CANNOT, tuple(problems))
+        traced = _trace(functional, training, selection, problems, batch_size=batch_size, gradients=gradients)
+        flatbuffer = _convert_traced(traced, problems)
+        manifest = _manifest(functional, training, selection, traced, batch_size=batch_size, rules=rules)
+        manifest = replace(manifest, name=name or model.name, has_gradients=gradients)
+        plan = attach_manifest(flatbuffer, manifest)
+        _try_out(functional, selection, plan)
     write_atomically(target, plan)
     return manifest
 
@@ -88,18 +116,38 @@ def _check_numbers(batch_size: int, learning_rate: float | None) -> None:
         raise ConfigError(f"must be a positive number, got {learning_rate!r}", field="learning_rate")
 
 
-def _flatbuffer(model: Any, training: Training, known: list[str], *, batch_size: int, gradients: bool) -> bytes:
-    """Trace and convert, also a model with known problems, so that the error names whatever else is wrong with it."""
-    problems = list(known)
-    if known and not _traceable(model):
-        raise ModelError(_CANNOT, tuple(known))
+def _selection_problems(selection: Selection, *, gradients: bool) -> Iterator[str]:
+    if not selection.trained:
+        yield "the model has no trainable weights: set trainable = True on the layers that devices shall train"
+    for one in selection.weights:
+        dtype = keras.backend.standardize_dtype(one.variable.dtype)
+        if dtype != "float32":
+            yield f"weight {one.name!r} has dtype {dtype}: trainable weights must be float32"
+    if gradients and any(one.role is WeightRole.STATISTIC for one in selection.weights):
+        yield (
+            "a BatchNormalization that trains moves statistics, which have no gradient: leave gradients out, freeze it "
+            "(layer.trainable = False), or use LayerNormalization or GroupNormalization"
+        )
+
+
+def _trace(
+    model: Any, training: Training, selection: Selection, problems: list[str], *, batch_size: int, gradients: bool
+) -> Traced:
+    """Trace, also a model with known problems, so that the error names whatever else is wrong with it."""
+    if problems and not _traceable(model, selection):
+        raise ModelError(_CANNOT, tuple(problems))
     try:
-        traced = trace_signatures(model, training, weight_tensors(model), batch_size=batch_size, gradients=gradients)
+        traced = trace_signatures(model, training, selection, batch_size=batch_size, gradients=gradients)
     except _TRACE_ERRORS as error:
         # Safe: with known problems a failing trace is their consequence.
-        problems = problems or [f"TensorFlow cannot trace a training step: {_short(error)}"]
-        raise ModelError(_CANNOT, tuple(problems)) from error
+        known = problems or [f"TensorFlow cannot trace a training step: {_short(error)}"]
+        raise ModelError(_CANNOT, tuple(known)) from error
+    known = list(problems)
     problems.extend(one for one in traced.problems if not any(_same_layer(one, other) for other in known))
+    return traced
+
+
+def _convert_traced(traced: Traced, problems: list[str]) -> bytes:
     try:
         flatbuffer = convert(traced)
     except MissingBuiltinsError as error:
@@ -114,11 +162,11 @@ def _flatbuffer(model: Any, training: Training, known: list[str], *, batch_size:
     return flatbuffer
 
 
-def _traceable(model: Any) -> bool:
+def _traceable(model: Any, selection: Selection) -> bool:
     """Whether the shapes and types allow a trace at all."""
     tensors = [*model.inputs, *model.outputs]
     dense = all(tensor.shape[0] is None and None not in tensor.shape[1:] for tensor in tensors)
-    return dense and bool(model.trainable_variables) and all(tensor.dtype != "string" for tensor in model.inputs)
+    return dense and bool(selection.trained) and all(tensor.dtype != "string" for tensor in model.inputs)
 
 
 def _same_layer(problem: str, other: str) -> bool:
@@ -130,43 +178,49 @@ def _short(error: Exception) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-def _manifest(model: Any, training: Training, *, name: str, batch_size: int, gradients: bool) -> Manifest:
+def _manifest(
+    model: Any, training: Training, selection: Selection, traced: Traced, *, batch_size: int, rules: tuple[str, ...]
+) -> Manifest:
     notes = []
-    if layers := dropout_layers(model):
-        names = ", ".join(layer.name for layer in layers)
-        notes.append(f"{names}: the masks are the plan's own, and repeat with step and input; Keras draws others")
-    tables = [one.name for one in flat_layers(model) if isinstance(one, keras.layers.Embedding) and one.trainable]
+    if layers := random_layers(model):
+        notes.append(f"{', '.join(layers)}: random numbers are the plan's own, and repeat with step and batch")
+    travelling = {id(one.variable) for one in selection.weights}
+    embeddings = [one for one in flat_layers(model) if isinstance(one, keras.layers.Embedding)]
+    tables = [one.name for one in embeddings if any(id(table) in travelling for table in one.weights)]
     if tables and not isinstance(training.optimizer, keras.optimizers.SGD):
         notes.append(
             f"{', '.join(tables)}: gradients of a row that occurs several times in a batch are summed before the "
             "optimizer squares them; Keras on TensorFlow squares them one by one"
         )
-    made_with = tuple(f"{package} {metadata.version(package)}" for package in ("fieldfare", "tensorflow", "keras"))
+    metrics = zip(training.metrics, traced.metric_weight_keys, strict=True)
     return Manifest(
-        name=name,
+        name=model.name,
         batch_size=batch_size,
         inputs=training.inputs,
         targets=training.targets,
         outputs=training.outputs,
-        weights=weight_tensors(model),
+        weights=selection.tensors,
         loss=training.loss_name,
-        metrics=tuple(PlanMetric(one.name, f"metric_{index}") for index, one in enumerate(training.metrics)),
+        metrics=tuple(PlanMetric(one.name, f"metric_{index}", key) for index, (one, key) in enumerate(metrics)),
         optimizer=training.optimizer.name,
         learning_rate=training.learning_rate,
-        has_gradients=gradients,
         tried_on=(runtime_version(),),
-        made_with=made_with,
+        made_with=tuple(f"{package} {metadata.version(package)}" for package in ("fieldfare", "tensorflow", "keras")),
         notes=tuple(notes),
+        loss_weight_key=traced.loss_weight_key,
+        state=traced.state,
+        trainable=rules,
+        frozen_sha256=selection.frozen_sha256,
     )
 
 
-def _try_out(model: Any, plan: bytes) -> None:
+def _try_out(model: Any, selection: Selection, plan: bytes) -> None:
     """Run every signature once, without delegates and with them.
 
     Raises:
         ModelError: the runtime refuses the plan, other weights come out than went in, or a result is not finite.
     """
-    expected = np.concatenate([variable.numpy().ravel() for variable in model.trainable_variables])
+    expected = np.concatenate([one.variable.numpy().ravel() for one in selection.weights])
     tables = [layer.input_dim for layer in flat_layers(model) if isinstance(layer, keras.layers.Embedding)]
     top = min(tables, default=2) - 1
     for delegates in (False, True):

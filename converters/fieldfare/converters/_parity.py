@@ -1,7 +1,7 @@
 """Trains the plan and Keras side by side from the same weights on the same batches, and compares."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,45 +10,57 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from fieldfare.converters._checks import flat_layers
-from fieldfare.converters._dropout import dropout_layers
-from fieldfare.converters._training import Training, resolve_training
+from fieldfare.converters._batches import random_batches
+from fieldfare.converters.lowerings.random import random_layers
+from fieldfare.converters.models import Selection, functional_form, packed_inputs, selected, trainable_rules
+from fieldfare.converters.training import Training, resolve_training
 from fieldfare.core.errors import ModelError, WeightsError
-from fieldfare.core.plans import Examples, Manifest, PlanRuntime
-from fieldfare.core.weights import TensorSpec, split_vector
+from fieldfare.core.metrics import add_metrics, means
+from fieldfare.core.plans import Examples, PlanRuntime, WeightRole
+from fieldfare.core.weights import split_vector
 
 TOLERANCE = 1e-5
 """Largest relative difference that counts as equal: float32 sums in another order differ by about 1e-7 a step."""
 
 _FLOOR = 1e-3
+_IDLE = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
 class ParityReport:
     """Largest relative differences between plan and Keras.
 
-    A weight's difference is `max|plan - keras| / max|keras|` over its elements, a loss's is `|plan - keras| / |keras|`.
-    The divisor of a weight is at least a thousandth of the model's largest weight: where the true gradient is zero (the
-    key's bias in attention), a weight that began at zero is nothing but rounding on both sides.
+    A tensor's difference is `max|plan - keras| / max|keras|` over its elements, a number's `|plan - keras| / |keras|`.
+    The divisor of a weight is at least a thousandth of the model's largest weight, that of a state tensor a thousandth
+    of the largest of its kind, that of a loss or metric at least 0.01: what is nearly zero is measured against what
+    it is added to.
 
     Attributes:
         steps: training steps that were compared.
         losses: difference of the loss of each step.
-        weights: name of each weight to its difference after the last step.
+        weights: name of each weight, statistics among them, to its difference after the last step.
+        state: name of each of the optimiser's variables to its difference after the last step.
+        evaluated: name of each metric, the loss among them, to its difference over all batches after the last step.
         outputs: difference of the predictions after the last step.
+        idle: weights whose true gradient is zero (the bias of attention's keys), so that rounding is all that moves
+            them; they and their state are compared with nothing.
         tolerance: what is still equal.
     """
 
     steps: int
     losses: tuple[float, ...]
     weights: dict[str, float]
+    state: dict[str, float]
+    evaluated: dict[str, float]
     outputs: float
+    idle: tuple[str, ...] = ()
     tolerance: float = TOLERANCE
 
     @property
     def worst(self) -> float:
         """The largest of all differences."""
-        return float(np.max([*self.losses, *self.weights.values(), self.outputs]))
+        several = (self.weights, self.state, self.evaluated)
+        return float(np.max([*self.losses, self.outputs, *(one for part in several for one in part.values())]))
 
     @property
     def ok(self) -> bool:
@@ -62,132 +74,208 @@ def check_parity(
     *,
     loss: Any = None,
     optimizer: Any = None,
+    metrics: Any = None,
+    inputs: Any = None,
     steps: int = 5,
     batches: Sequence[Examples] | None = None,
     seed: int = 0,
     delegates: bool = True,
 ) -> ParityReport:
-    """Compare training steps of a plan with Keras's own gradients, losses and optimiser.
+    """Compare training steps of a plan with Keras's own gradients, losses, metrics and optimiser.
 
-    The reference shares no code with the export: eager `GradientTape`, Keras's loss object with its own reduction, and
-    batches as short as they are, without weights. The model's weights are as before when the call returns.
+    The reference shares no code with the export's formulas: Keras's compiled losses and metrics, an eager
+    `GradientTape`, and batches as short as they are, without weights. The model is as before when the call returns.
 
     Args:
         model: the Keras model that the plan was exported from, with the weights it had then.
         plan: the plan, or its path.
         loss: as given to `export_keras`.
         optimizer: as given to `export_keras`.
+        metrics: as given to `export_keras`.
+        inputs: as given to `export_keras`.
         steps: number of steps; the last batch is a short one.
         batches: examples of each step by tensor name. Default: random ones, made to suit dtypes and loss.
         seed: of the random batches.
         delegates: False compares the plan without XNNPACK.
 
     Raises:
-        ModelError: a loss or optimiser that Keras does not know, or a model with Dropout, whose masks differ.
+        ModelError: a loss, metric or optimiser that Keras does not know, or a model with layers that draw random
+            numbers, whose draws differ.
         WeightsError: the model's weights are not the plan's.
     """
-    if layers := dropout_layers(model):
-        names = ", ".join(layer.name for layer in layers)
-        raise ModelError(f"{names}: the plan draws other masks than Keras; export with rate 0 to compare")
     runtime = PlanRuntime(plan, delegates=delegates)
     manifest, problems = runtime.manifest, list[str]()
-    training = resolve_training(
-        model, loss=loss, metrics=(), optimizer=optimizer, learning_rate=manifest.learning_rate, problems=problems
-    )
-    if training is None:
+    functional = functional_form(model, inputs, problems)
+    if functional is None:
         raise ModelError("parity cannot be checked:", tuple(problems))
-    before = [variable.numpy() for variable in model.variables]
-    start = np.concatenate([variable.numpy().ravel() for variable in model.trainable_variables])
-    if not np.array_equal(start, runtime.get_weights()):
-        raise WeightsError("the model's weights are not those of the plan: compare it with the model it was made from")
-    chosen = batches or random_batches(model, manifest, steps=steps, seed=seed)
-    try:
-        return _compare(model, runtime, training, chosen)
-    finally:
-        for variable, value in zip(model.variables, before, strict=True):
-            variable.assign(value)
+    if layers := random_layers(functional):
+        raise ModelError(f"{', '.join(layers)}: the plan draws other numbers than Keras; export with rate 0 to compare")
+    with selected(functional, trainable_rules(list(manifest.trainable) or None)) as selection:
+        training = resolve_training(
+            functional,
+            loss=loss,
+            metrics=metrics,
+            optimizer=optimizer,
+            learning_rate=manifest.learning_rate,
+            problems=problems,
+            compiled=model,
+        )
+        if training is None:
+            raise ModelError("parity cannot be checked:", tuple(problems))
+        before = [(one, one.numpy()) for one in (*functional.variables, *(one.variable for one in selection.weights))]
+        start = np.concatenate([one.variable.numpy().ravel() for one in selection.weights])
+        if not np.array_equal(start, runtime.get_weights()):
+            raise WeightsError(
+                "the model's weights are not those of the plan: compare it with the model it was made from"
+            )
+        chosen = batches or random_batches(functional, manifest, steps=steps, seed=seed)
+        source = model.get_compile_config() or {} if model.compiled else {}
+        wanted = {
+            "loss": loss if loss is not None else getattr(model, "loss", None),
+            "metrics": metrics if metrics is not None else source.get("metrics"),
+            "loss_weights": source.get("loss_weights") if loss is None else None,
+        }
+        try:
+            return _compare(runtime, _Reference(functional, training, selection, wanted), chosen)
+        finally:
+            for variable, value in before:
+                variable.assign(value)
 
 
-def random_batches(model: Any, manifest: Manifest, *, steps: int, seed: int) -> list[dict[str, NDArray[Any]]]:
-    """Batches of random examples; the last one is short where the batch size allows it."""
-    draw = np.random.default_rng(seed)
-    tables = [layer.input_dim for layer in flat_layers(model) if isinstance(layer, keras.layers.Embedding)]
-    sizes = [manifest.batch_size] * (steps - 1) + [max(1, manifest.batch_size // 3)]
-    losses = manifest.loss.split("+")
-    made = []
-    for rows in sizes:
-        batch = {spec.name: _input(spec, rows, min(tables, default=2), draw) for spec in manifest.input_specs}
-        for index, one in enumerate(manifest.targets):
-            classes = manifest.outputs[index].spec.shape[-1] if manifest.outputs[index].spec.shape else 1
-            batch[one.spec.name] = _target(one.spec, rows, losses[index], classes, draw)
-        made.append(batch)
-    return made
+@dataclass
+class _Reference:
+    """Keras's own training of the model: what the plan is compared with."""
+
+    model: Any
+    training: Training
+    selection: Selection
+    compiled: Mapping[str, Any]
+    slopes: dict[int, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # Another model around the same layers: what the user compiled stays as it is.
+        structure = getattr(self.model, "_outputs_struct", None)
+        outputs = self.model.outputs[0] if structure is None else structure
+        self.keras = keras.Model(packed_inputs(self.model, self.model.inputs), outputs)
+        self.keras.compile(self.training.optimizer, run_eagerly=True, **self.compiled)
+        self.training.optimizer.build(self.selection.trained)
+
+    def step(self, batch: Examples) -> float:
+        variables = self.selection.trained
+        with tf.GradientTape() as tape:
+            predicted = self.keras(self._inputs(batch), training=True)
+            total = self.keras.compute_loss(y=self._targets(batch), y_pred=predicted, training=True)
+            extra = [one.regularizer(one) for one in variables if one.regularizer is not None]
+            # Keras adds the penalty of every weight whose `trainable` flag is set; here, those that train.
+            total += sum(extra, tf.constant(0.0)) - sum(self._penalties(), tf.constant(0.0))
+        slopes = tape.gradient(total, [one.value for one in variables])
+        # Dense, as Keras has them on its other backends: on TensorFlow, the adaptive optimisers square the gradients of
+        # a word's occurrences in a batch one by one instead of their sum.
+        dense = [None if one is None else tf.convert_to_tensor(one) for one in slopes]
+        for index, one in enumerate(dense):
+            size = 0.0 if one is None else float(tf.reduce_max(tf.abs(one)))
+            self.slopes[index] = max(self.slopes.get(index, 0.0), size)
+        self.training.optimizer.apply(dense, variables)
+        return float(total)
+
+    def take(self, weights: Mapping[str, NDArray[Any]], names: Sequence[str]) -> None:
+        """Set the weights of these names."""
+        for one in self.selection.weights:
+            if one.name in names:
+                one.variable.assign(weights[one.name])
+
+    def evaluate(self, batches: Sequence[Examples]) -> dict[str, float]:
+        """The loss and the metrics over all examples, by Keras's names for them."""
+        self.keras.reset_metrics()
+        for batch in batches:
+            self.keras.test_step((self._inputs(batch), self._targets(batch)))
+        return {name: float(np.asarray(value)) for name, value in self.keras.get_metrics_result().items()}
+
+    def predict(self, batch: Examples) -> list[NDArray[Any]]:
+        return [np.asarray(one) for one in keras.tree.flatten(self.keras(self._inputs(batch), training=False))]
+
+    @property
+    def idle(self) -> tuple[str, ...]:
+        largest = max(self.slopes.values())
+        trained = [one for one in self.selection.weights if one.role is WeightRole.TRAINED]
+        return tuple(one.name for index, one in enumerate(trained) if self.slopes[index] <= _IDLE * largest)
+
+    def _penalties(self) -> list[Any]:
+        return list(self.keras._get_regularization_losses())
+
+    def _inputs(self, batch: Examples) -> Any:
+        return packed_inputs(self.model, [tf.constant(batch[one.spec.name]) for one in self.training.inputs])
+
+    def _targets(self, batch: Examples) -> Any:
+        flat = [tf.constant(batch[one.spec.name]) for one in self.training.targets]
+        structure = getattr(self.model, "_outputs_struct", None)
+        return flat[0] if structure is None else keras.tree.pack_sequence_as(structure, flat)
 
 
-def _input(spec: TensorSpec, rows: int, top: int, draw: np.random.Generator) -> NDArray[Any]:
-    shape = (rows, *spec.shape)
-    if spec.dtype == "float32":
-        return draw.standard_normal(shape, np.float32)
-    return draw.integers(0, 2 if spec.dtype == "bool" else top, shape).astype(spec.dtype)
-
-
-def _target(spec: TensorSpec, rows: int, loss: str, classes: int, draw: np.random.Generator) -> NDArray[Any]:
-    shape = (rows, *spec.shape)
-    if spec.dtype == "int32":
-        return draw.integers(0, classes, shape).astype(np.int32)
-    if "categorical" in loss or "kl" in loss:
-        raw = draw.random(shape, np.float32) + np.float32(0.01)
-        return np.asarray(raw / raw.sum(-1, keepdims=True), np.float32)
-    if "binary" in loss or "hinge" in loss:
-        return draw.integers(0, 2, shape).astype(np.float32)
-    if "poisson" in loss or "log" in loss or "percentage" in loss:
-        return draw.random(shape, np.float32) + np.float32(0.5)
-    return draw.standard_normal(shape, np.float32)
-
-
-def _compare(model: Any, runtime: PlanRuntime, training: Training, batches: Sequence[Examples]) -> ParityReport:
-    manifest, losses = runtime.manifest, []
-    training.optimizer.build(model.trainable_variables)
+def _compare(runtime: PlanRuntime, reference: _Reference, batches: Sequence[Examples]) -> ParityReport:
+    manifest, losses, idle = runtime.manifest, [], tuple[str, ...]()
     for batch in batches:
         mine = runtime.train_step(batch, learning_rate=manifest.learning_rate)
-        theirs = _keras_step(model, training, batch)
-        losses.append(abs(mine - theirs) / max(abs(theirs), 1e-12))
-    tensors = split_vector(manifest.weight_specs, runtime.get_weights())
-    pairs = zip(tensors.items(), model.trainable_variables, strict=True)
-    floor = _FLOOR * max(float(np.abs(variable.numpy()).max()) for variable in model.trainable_variables)
+        losses.append(_relative(mine, reference.step(batch), 0.01))
+        # What rounding alone moves, moves on by itself: in both alike from here on.
+        idle = reference.idle
+        reference.take(split_vector(manifest.weight_specs, runtime.get_weights()), idle)
     inputs = {spec.name: batches[0][spec.name] for spec in manifest.input_specs}
     predicted = runtime.infer(inputs)
-    expected = keras.tree.flatten(_call(model, training, inputs, training_mode=False))
     outputs = [
-        _relative(predicted[one.spec.name], np.asarray(value))
-        for one, value in zip(manifest.outputs, expected, strict=True)
+        _relative(predicted[one.spec.name], theirs)
+        for one, theirs in zip(manifest.outputs, reference.predict(inputs), strict=True)
     ]
-    weights = {name: _relative(tensor, variable.numpy(), floor) for (name, tensor), variable in pairs}
-    return ParityReport(len(batches), tuple(losses), weights, max(outputs))
+    return ParityReport(
+        steps=len(batches),
+        losses=tuple(losses),
+        weights=_weights(runtime, reference, idle),
+        state=_state(runtime, reference, idle),
+        evaluated=_evaluated(runtime, reference, batches),
+        outputs=max(outputs),
+        idle=idle,
+    )
 
 
-def _relative(mine: NDArray[Any], theirs: NDArray[Any], floor: float = 1e-12) -> float:
-    return float(np.abs(mine - theirs).max() / max(float(np.abs(theirs).max()), floor, 1e-12))
+def _weights(runtime: PlanRuntime, reference: _Reference, idle: Sequence[str]) -> dict[str, float]:
+    mine = split_vector(runtime.manifest.weight_specs, runtime.get_weights())
+    theirs = {one.name: one.variable.numpy() for one in reference.selection.weights}
+    floor = _FLOOR * max(float(np.abs(one).max()) for one in theirs.values())
+    return {name: _relative(mine[name], theirs[name], floor) for name in mine if name not in idle}
 
 
-def _call(model: Any, training: Training, batch: Examples, *, training_mode: bool) -> Any:
-    flat = [tf.constant(batch[one.spec.name]) for one in training.inputs]
-    structure = getattr(model, "_inputs_struct", None)
-    packed = flat[0] if structure is None else keras.tree.pack_sequence_as(structure, flat)
-    return model(packed, training=training_mode)
+def _state(runtime: PlanRuntime, reference: _Reference, idle: Sequence[str]) -> dict[str, float]:
+    by_path = {one.path: one.numpy() for one in reference.training.optimizer.variables}
+    kinds: dict[str, float] = {}
+    # "adam/dense_kernel_velocity": the kind is the last word.
+    for path, value in by_path.items():
+        kind = path.rpartition("_")[2]
+        kinds[kind] = max(kinds.get(kind, 0.0), float(np.abs(value).max()))
+    unmoved = [name.replace("/", "_") for name in idle]
+    return {
+        name: _relative(value, by_path[name], _FLOOR * kinds[name.rpartition("_")[2]])
+        for name, value in runtime.get_state().items()
+        if not any(one in name for one in unmoved)
+    }
 
 
-def _keras_step(model: Any, training: Training, batch: Examples) -> float:
-    with tf.GradientTape() as tape:
-        outputs = keras.tree.flatten(_call(model, training, batch, training_mode=True))
-        total = sum(model.losses, tf.constant(0.0))
-        for target, term in zip(training.targets, training.losses, strict=True):
-            wanted = tf.constant(batch[target.spec.name])
-            # The mean over all elements, as every mean reduction of Keras without sample weights.
-            total += term.factor * tf.reduce_mean(term.function(wanted, outputs[term.output]))
-    slopes = tape.gradient(total, [one.value for one in model.trainable_variables])
-    # Dense, as Keras has them on its other backends: on TensorFlow, the adaptive optimisers square the gradients of a
-    # word's occurrences in a batch one by one instead of their sum.
-    dense = [None if slope is None else tf.convert_to_tensor(slope) for slope in slopes]
-    training.optimizer.apply(dense, model.trainable_variables)
-    return float(total)
+def _evaluated(runtime: PlanRuntime, reference: _Reference, batches: Sequence[Examples]) -> dict[str, float]:
+    mine = means(add_metrics(runtime.evaluate_step(one) for one in batches))
+    theirs = reference.evaluate(batches)
+    names = [name for name in runtime.manifest.metric_names if name in mine]
+    # Keras has its own names for metrics that were given as "accuracy"; the order is the same.
+    values = [
+        theirs["loss"],
+        *(value for name, value in theirs.items() if name != "loss" and not _is_part(name, reference)),
+    ]
+    return {name: _relative(mine[name], value, 0.01) for name, value in zip(names, values, strict=True)}
+
+
+def _is_part(name: str, reference: _Reference) -> bool:
+    """Whether Keras's log entry is the loss of one output."""
+    return name.endswith("_loss") and len(reference.training.outputs) > 1
+
+
+def _relative(mine: Any, theirs: Any, floor: float = 0.0) -> float:
+    scale = max(float(np.abs(theirs).max()), floor, 1e-12)
+    return float(np.abs(np.asarray(mine, np.float64) - np.asarray(theirs, np.float64)).max() / scale)

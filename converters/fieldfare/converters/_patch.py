@@ -43,7 +43,7 @@ def weights_into_plan(plan: bytes, vector: NDArray[np.float32]) -> bytes:
         tensor = copy.copy(subgraph.tensors[operator.inputs[1]])
         tensor.buffer = add_buffer(tree, tensors[weight.spec.name].astype("<f4", copy=False))
         subgraph.tensors.append(tensor)
-        operator.inputs[1] = len(subgraph.tensors) - 1
+        operator.inputs = [int(operator.inputs[0]), len(subgraph.tensors) - 1]
     for subgraph in {id(one): one for one, _ in assignments.values()}.values():
         prune_tensors(tree, subgraph)
     prune_buffers(tree)

@@ -6,32 +6,51 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldfare.core.errors import WeightsError
+from fieldfare.converters.models import functional_form, selected
+from fieldfare.core.errors import ModelError, WeightsError
 from fieldfare.core.plans import Manifest
 from fieldfare.core.weights import split_vector
 
 
-def load_weights_into_keras(model: Any, manifest: Manifest, vector: NDArray[np.float32]) -> None:
-    """Set a Keras model's trainable weights; changes nothing if they do not fit.
+def load_weights_into_keras(model: Any, manifest: Manifest, vector: NDArray[np.float32], *, inputs: Any = None) -> None:
+    """Set a Keras model's weights to trained ones; changes nothing if they do not fit.
+
+    Low-rank adapters are added to the kernels that they adapt. The model then is another one than that which the
+    adapters fit, so that a second call with them is refused.
 
     Args:
-        model: the model that the plan was exported from, or one built by the same code.
+        model: the model that the plan was exported from, or one built by the same code with the same frozen weights.
         manifest: the plan's.
         vector: `(total,)` float32, in the manifest's order.
+        inputs: as given to `export_keras`.
 
     Raises:
-        WeightsError: other names or shapes than the manifest's, or a vector of another length.
+        ModelError: a model that has no functional form.
+        WeightsError: other shapes or kinds of weights than the manifest's, other frozen weights than those of the
+            export, or a vector of another length.
     """
+    problems: list[str] = []
+    functional = functional_form(model, inputs, problems)
+    if functional is None:
+        raise ModelError("the weights cannot be loaded:", tuple(problems))
     wanted = manifest.weight_specs
-    mine = [(tuple(one.shape), _kind(one.path)) for one in model.trainable_variables]
-    if mine != [(spec.shape, _kind(spec.name)) for spec in wanted]:
-        raise WeightsError(
-            f"the Keras model's {len(mine)} trainable weights are not the plan's {len(wanted)}: "
-            "use the model that the plan was exported from, with the same layers frozen"
-        )
-    tensors = split_vector(wanted, vector)
-    for variable, spec in zip(model.trainable_variables, wanted, strict=True):
-        variable.assign(tensors[spec.name])
+    with selected(functional, manifest.trainable) as selection:
+        mine = [(tuple(one.variable.shape), _kind(one.name)) for one in selection.weights]
+        if mine != [(spec.shape, _kind(spec.name)) for spec in wanted]:
+            raise WeightsError(
+                f"the Keras model's {len(mine)} trainable weights are not the plan's {len(wanted)}: "
+                "use the model that the plan was exported from, with the same layers frozen"
+            )
+        if selection.frozen_sha256 != manifest.frozen_sha256:
+            raise WeightsError(
+                "the Keras model's frozen weights are not those that the plan was exported with: "
+                "use that model, as it was then"
+            )
+        tensors = split_vector(wanted, vector)
+        for weight, spec in zip(selection.weights, wanted, strict=True):
+            weight.variable.assign(tensors[spec.name])
+        for one in selection.adapters:
+            one.merge()
 
 
 def _kind(path: str) -> str:

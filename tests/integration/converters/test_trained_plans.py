@@ -5,7 +5,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from fieldfare.converters import load_weights_into_keras, plan_to_inference, weights_into_plan
-from fieldfare.converters._parity import random_batches
+from fieldfare.converters._batches import random_batches
 from fieldfare.core.errors import ConfigError, PlanError, WeightsError
 from fieldfare.core.plans import PlanRuntime, read_manifest
 

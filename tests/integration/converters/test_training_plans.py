@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from fieldfare.converters import check_parity
-from fieldfare.converters._parity import random_batches
+from fieldfare.converters._batches import random_batches
 from fieldfare.core.errors import ModelError, PlanError, WeightsError
 from fieldfare.core.plans import PlanRuntime, check_examples, read_manifest, runtime_version
 

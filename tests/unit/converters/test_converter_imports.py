@@ -28,14 +28,15 @@ def test_public_names_are_there():
 
 def test_weight_names_are_unique_and_keyed_in_order():
     keras = pytest.importorskip("keras")
-    from fieldfare.converters._names import weight_tensors
+    from fieldfare.converters.models import selected
 
     inner = keras.Input((2,))
     twins = [keras.layers.Dense(2, name="twin", use_bias=False) for _ in range(2)]
     model = keras.Sequential(
         [keras.Input((2,)), *(keras.Model(inner, twin(inner), name=f"part{index}") for index, twin in enumerate(twins))]
     )
-    tensors = weight_tensors(model)
+    with selected(model, ()) as selection:
+        tensors = selection.tensors
     assert [one.key for one in tensors] == ["weight_0", "weight_1"]
     assert len({one.spec.name for one in tensors}) == 2
     assert [one.spec.shape for one in tensors] == [(2, 2), (2, 2)]

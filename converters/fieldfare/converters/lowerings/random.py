@@ -55,6 +55,15 @@ def seeds_at_rest() -> Iterator[None]:
         generator.next = before
 
 
+def random_layers(model: Any) -> list[str]:
+    """Names of the layers that draw random numbers while they train."""
+    return [
+        one.name
+        for one in model._flatten_layers(include_self=False)
+        if any(getattr(one, name, 0) for name in ("rate", "stddev", "dropout", "recurrent_dropout"))
+    ]
+
+
 @replacement("StatelessRandomUniformV2", training_only=True)
 def uniform(wanted: Wanted) -> Any:
     """Numbers in [0, 1) of the shape that is the first input; None where that shape is not constant."""

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import keras
 import tensorflow as tf
 
-from fieldfare.converters._checks import describe, flat_layers
+from fieldfare.converters.models import describe, flat_layers, overridden
 
 Owners = dict[tuple[int, str], str]
 """`(id of a graph, name of an operation)` to the description of the layer that made it."""
@@ -16,10 +17,7 @@ _ELSEWHERE = "the loss, a metric or the optimizer"
 _LOOP = "loops over time"  # the gradient of a loop leaves operations everywhere
 _NO_WAY_ROUND = "use a layer, loss or metric that does without it"
 _ADVICE = {
-    "Erf": "use gelu with approximate=True",
-    "InTopK": "leave the top-k metric out",
-    "StatelessRandom": "only Dropout draws random numbers in a plan; vary the examples before training instead",
-    "ResizeBilinear": "use UpSampling2D(interpolation='nearest')",
+    "StatelessRandom": "vary the examples before training instead",
     "TensorList": "unroll the loop (unroll=True)",
     "While": "unroll the loop (unroll=True)",
     "Cumprod": "avoid prod",
@@ -36,15 +34,8 @@ def recorded_owners(model: Any, owners: Owners) -> Iterator[None]:
         model: its layers' `call` is wrapped inside the context and as before when it ends.
         owners: receives the innermost layer of every operation.
     """
-    layers = flat_layers(model)
-    try:
-        for layer in layers:
-            # Past Keras's own __setattr__, which would track what is set.
-            object.__setattr__(layer, "call", _recording(layer, owners))
+    with overridden((one, "call", _recording(one, owners)) for one in flat_layers(model)):
         yield
-    finally:
-        for layer in layers:
-            layer.__dict__.pop("call", None)
 
 
 def _recording(layer: Any, owners: Owners) -> Any:
@@ -61,16 +52,19 @@ def _recording(layer: Any, owners: Owners) -> Any:
     return call
 
 
-def state_problems(graph: Any, owners: Owners) -> list[str]:
-    """Sentences for layers that write to variables in the forward pass; the graph must not hold an optimiser yet."""
+def state_problems(graph: Any, owners: Owners, model: Any) -> list[str]:
+    """Sentences for layers that write to variables in the forward pass; the graph must not hold an optimiser yet.
+
+    The moving statistics of batch normalisation are weights of the plan, and no problem.
+    """
     layers = {
         owner_of(graph, operation.name, owners)
         for operation in graph.get_operations()
         if operation.type.startswith("Assign")
     }
+    layers -= {describe(one) for one in flat_layers(model) if isinstance(one, keras.layers.BatchNormalization)}
     return [
-        f"{layer} writes to state of its own while it trains (statistics or a random seed): freeze it "
-        "(layer.trainable = False) or leave it out; of the random layers only Dropout can be exported"
+        f"{layer} writes to state of its own while it trains: freeze it (layer.trainable = False) or leave it out"
         for layer in sorted(layers)
     ]
 

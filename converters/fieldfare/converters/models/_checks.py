@@ -7,7 +7,6 @@ import keras
 
 _INPUT_DTYPES = {"float32", "int8", "uint8", "int16", "int32", "int64", "bool"}
 _SHAPE_HELP = "give Input(shape=...) a number for every axis (pad or crop the examples to it)"
-_NO_FUNCTIONAL = "wrap a subclassed model: x = keras.Input(shape); keras.Model(x, model(x))"
 
 
 def flat_layers(model: Any) -> list[Any]:
@@ -22,14 +21,12 @@ def describe(layer: Any) -> str:
 
 
 def model_problems(model: Any) -> list[str]:
-    """Sentences for everything about the model itself that cannot be exported, each with a way round."""
-    if not isinstance(model, keras.Model):
-        return [f"{type(model).__name__} is no keras.Model"]
-    if not model.built:
-        return ["the model is not built: add keras.Input(shape=...) as its first layer, or call it on one example"]
-    if getattr(model, "inputs", None) is None or getattr(model, "outputs", None) is None:
-        return [f"the model does not know its inputs and outputs: {_NO_FUNCTIONAL}"]
-    problems = [*_tensor_problems(model), *_weight_problems(model)]
+    """Sentences for everything about a model that cannot be exported, each with a way round.
+
+    Args:
+        model: in functional form.
+    """
+    problems = list(_tensor_problems(model))
     for layer in flat_layers(model):
         problems.extend(f"{describe(layer)} {problem}" for check in _LAYER_CHECKS if (problem := check(layer)))
     return problems
@@ -54,40 +51,9 @@ def _tensor_problems(model: Any) -> Iterator[str]:
             yield f"output {tensor.name!r} has the dynamic shape {tuple(tensor.shape)}: {_SHAPE_HELP}"
 
 
-def _weight_problems(model: Any) -> Iterator[str]:
-    if not model.trainable_variables:
-        yield "the model has no trainable weights: set trainable = True on the layers that devices shall train"
-    for variable in model.trainable_variables:
-        if keras.backend.standardize_dtype(variable.dtype) != "float32":
-            yield f"weight {variable.path!r} has dtype {variable.dtype}: trainable weights must be float32"
-
-
-def _batch_statistics(layer: Any) -> str | None:
-    if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable:
-        return (
-            "trains with the statistics of a batch, which the padding of a short batch would enter: "
-            "freeze it (layer.trainable = False) or use LayerNormalization or GroupNormalization"
-        )
-    return None
-
-
-def _rolled(layer: Any) -> str | None:
-    if isinstance(layer, keras.layers.RNN) and not layer.unroll:
-        return "loops over time, and TFLite cannot train through its loop: pass unroll=True"
-    return None
-
-
 def _stateful(layer: Any) -> str | None:
     if getattr(layer, "stateful", False):
         return "keeps state from one batch to the next, which belongs to no example: pass stateful=False"
-    return None
-
-
-def _recurrent_dropout(layer: Any) -> str | None:
-    if isinstance(layer, keras.layers.RNN) and (
-        getattr(layer, "dropout", None) or getattr(layer, "recurrent_dropout", None)
-    ):
-        return "has dropout inside its cell: set dropout and recurrent_dropout to 0 and add a Dropout layer"
     return None
 
 
@@ -98,9 +64,14 @@ def _channels_first(layer: Any) -> str | None:
 
 
 def _activity(layer: Any) -> str | None:
-    if getattr(layer, "activity_regularizer", None) is not None:
-        return "regularises its activity, which the padding of a short batch would enter: regularise the kernel instead"
-    return None
+    regularizer = getattr(layer, "activity_regularizer", None)
+    known = keras.regularizers.L1 | keras.regularizers.L2 | keras.regularizers.L1L2
+    if regularizer is None or isinstance(regularizer, known):
+        return None
+    return (
+        f"regularises its activity with {type(regularizer).__name__}, which the padding of a short batch would enter: "
+        "use L1, L2 or L1L2"
+    )
 
 
 def _precision(layer: Any) -> str | None:
@@ -110,26 +81,43 @@ def _precision(layer: Any) -> str | None:
     return None
 
 
-def _groups(layer: Any) -> str | None:
-    if getattr(layer, "groups", 1) != 1 and "Conv" in type(layer).__name__:
-        return "is a grouped convolution: split the channels and use one Conv layer for each group, or DepthwiseConv2D"
+def _unsupported(layer: Any) -> str | None:
+    for kind in type(layer).__mro__:
+        if reason := REFUSED_LAYERS.get(kind.__name__):
+            return reason
     return None
 
 
-def _volumes(layer: Any) -> str | None:
-    if isinstance(layer, keras.layers.Conv3D | keras.layers.MaxPooling3D):
-        return "works on volumes, for which TFLite has no builtins: use 2D layers over slices"
-    return None
+_BEFORE = "works on examples before they are fed: do this in the application, and export the model without it"
+_AUGMENTS = "varies examples at random: do this where the application feeds them, and export the model without it"
+_FOREIGN = "runs another framework, which is not part of a Keras graph: rebuild it of Keras layers"
 
+REFUSED_LAYERS: dict[str, str] = {
+    "AugMix": _AUGMENTS,
+    "BaseImagePreprocessingLayer": _AUGMENTS,
+    "Discretization": _BEFORE,
+    "FlaxLayer": _FOREIGN,
+    "HashedCrossing": _BEFORE,
+    "Hashing": _BEFORE,
+    "IndexLookup": _BEFORE,
+    "JaxLayer": _FOREIGN,
+    "MelSpectrogram": _BEFORE,
+    "Pipeline": _BEFORE,
+    "STFTSpectrogram": _BEFORE,
+    "SpectralNormalization": (
+        "divides its kernel by a norm in every step, with branches that TFLite cannot train through: "
+        "use kernel_constraint=keras.constraints.UnitNorm()"
+    ),
+    "TFSMLayer": _FOREIGN,
+    "TextVectorization": _BEFORE,
+    "TorchModuleWrapper": _FOREIGN,
+}
+"""Name of a Keras layer's class, or of a class that it inherits from, to why it is refused and what to do instead."""
 
 _LAYER_CHECKS: tuple[Callable[[Any], str | None], ...] = (
     _activity,
-    _batch_statistics,
     _channels_first,
-    _groups,
     _precision,
-    _recurrent_dropout,
-    _rolled,
     _stateful,
-    _volumes,
+    _unsupported,
 )

@@ -1,0 +1,23 @@
+"""What is exported of a Keras model: its functional form, the weights that train, and what stands in the way."""
+
+from fieldfare.converters.models._checks import describe, flat_layers, model_problems
+from fieldfare.converters.models._functional import functional_form, input_names, output_names, packed_inputs
+from fieldfare.converters.models._lora import Adapter
+from fieldfare.converters.models._overrides import overridden
+from fieldfare.converters.models._selection import Selection, Weight, selected, trainable_rules
+
+__all__ = [
+    "Adapter",
+    "Selection",
+    "Weight",
+    "describe",
+    "flat_layers",
+    "functional_form",
+    "input_names",
+    "model_problems",
+    "output_names",
+    "overridden",
+    "packed_inputs",
+    "selected",
+    "trainable_rules",
+]

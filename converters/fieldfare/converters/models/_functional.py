@@ -1,0 +1,107 @@
+"""A model in functional form: with inputs and outputs that it knows. Subclassed models are wrapped in one."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+
+from fieldfare.converters.models._checks import flat_layers
+from fieldfare.core.errors import ConfigError
+
+_AUTOMATIC_NAME = re.compile(r"(keras_tensor|input_layer|input)(_\d+)?")
+_GIVE_INPUTS = "say what it takes: inputs=keras.Input(shape=..., dtype=...) (--input), or a list or dict of them"
+
+
+def functional_form(model: Any, inputs: Any, problems: list[str]) -> Any:
+    """The model itself where it knows its inputs and outputs, else a functional model around it.
+
+    Args:
+        model: any Keras model.
+        inputs: what a subclassed model takes: a `keras.Input`, the shape of one example, or a list or dict of these;
+            None for the shape that the model was built with, in float32.
+        problems: receives a sentence if there is no such form.
+
+    Returns:
+        None if there were problems.
+
+    Raises:
+        ConfigError: `inputs` for a model that knows its own, or something else than inputs.
+    """
+    if not isinstance(model, keras.Model):
+        problems.append(f"{type(model).__name__} is no keras.Model")
+        return None
+    if getattr(model, "inputs", None) is not None and getattr(model, "outputs", None) is not None:
+        if inputs is not None:
+            raise ConfigError("the model knows its inputs: leave this out", field="inputs")
+        return model
+    tensors = _tensors(model, inputs, problems)
+    if tensors is None:
+        return None
+    try:
+        return keras.Model(tensors, model(tensors), name=model.name)
+    except (ValueError, TypeError, NotImplementedError, AttributeError) as error:
+        # What Keras raises where a call does not take such inputs.
+        first = next(line.strip() for line in f"{error}\n{type(error).__name__}".splitlines() if line.strip())
+        problems.append(f"the model cannot be called on symbolic inputs: {first}; {_GIVE_INPUTS}")
+        return None
+
+
+def _tensors(model: Any, inputs: Any, problems: list[str]) -> Any:
+    if inputs is not None:
+        return _inputs(inputs)
+    if not model.built and isinstance(model, keras.Sequential):
+        problems.append("the model is not built: add keras.Input(shape=...) as its first layer, or pass inputs=...")
+        return None
+    shape = (model.get_build_config() or {}).get("input_shape")
+    integers = any(isinstance(one, keras.layers.Embedding) for one in flat_layers(model))
+    if shape is None or not _is_shape(shape) or integers:
+        problems.append(f"the model does not know its inputs: {_GIVE_INPUTS}")
+        return None
+    return keras.Input(tuple(shape[1:]))
+
+
+def _inputs(given: Any) -> Any:
+    if isinstance(given, keras.KerasTensor):
+        return given
+    if isinstance(given, Mapping):
+        return {name: _renamed(_inputs(one), str(name)) for name, one in given.items()}
+    if _is_shape(given):
+        return keras.Input(tuple(given))
+    if isinstance(given, Sequence) and not isinstance(given, str) and given:
+        return [_inputs(one) for one in given]
+    raise ConfigError(f"must be a keras.Input, a shape, or a list or dict of them, got {given!r}", field="inputs")
+
+
+def _renamed(tensor: Any, name: str) -> Any:
+    if tensor.name == name:
+        return tensor
+    return keras.Input(tuple(tensor.shape[1:]), dtype=tensor.dtype, name=name)
+
+
+def _is_shape(given: Any) -> bool:
+    return isinstance(given, list | tuple) and all(one is None or isinstance(one, int) for one in given)
+
+
+def input_names(model: Any) -> list[str]:
+    """Names of the inputs as given to `keras.Input`; "input", or "input_0" and so on, where none was given.
+
+    Keras's own default counts all tensors of the process, so that it would not be the same twice.
+    """
+    single = len(model.inputs) == 1
+    return [
+        ("input" if single else f"input_{index}") if _AUTOMATIC_NAME.fullmatch(one.name) else one.name
+        for index, one in enumerate(model.inputs)
+    ]
+
+
+def output_names(model: Any) -> list[str]:
+    """Names of the outputs: those of a functional model, or that of a sequential model's last layer."""
+    return list(getattr(model, "output_names", None) or [model.layers[-1].name])
+
+
+def packed_inputs(model: Any, flat: Sequence[Any]) -> Any:
+    """The inputs in the structure (list, dict) in which the model takes them."""
+    # Functional models keep it; sequential ones have one input.
+    structure = getattr(model, "_inputs_struct", None)
+    return flat[0] if structure is None else keras.tree.pack_sequence_as(structure, list(flat))

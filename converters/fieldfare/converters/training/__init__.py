@@ -1,0 +1,6 @@
+"""What a plan trains with: Keras's words for loss, metrics and optimiser, made into sums over examples."""
+
+from fieldfare.converters.training._resolve import Training, resolve_training
+from fieldfare.converters.training._sums import Term
+
+__all__ = ["Term", "Training", "resolve_training"]

@@ -1,0 +1,69 @@
+"""Losses: Keras names, objects and functions that are a mean over examples."""
+
+from typing import Any
+
+import keras
+
+from fieldfare.converters.models import output_names
+from fieldfare.converters.training._outputs import name_of, spread
+from fieldfare.converters.training._sums import Term, mean_of
+
+_MEAN_REDUCTIONS = {"sum_over_batch_size", "mean", "mean_with_sample_weight", "auto"}
+_HELP = "give a name of keras.losses, or a function (y_true, y_pred) that yields one value for each example"
+_REFUSED = {
+    "CTC": "has no builtins for its dynamic programme: compute it in the model, or train frame by frame",
+    "Circle": "compares the examples of a batch with each other: use a loss of single examples",
+}
+
+
+def loss_terms(model: Any, given: Any, factors: Any, problems: list[str]) -> list[Term]:
+    """The loss of each output.
+
+    Args:
+        model: in functional form.
+        given: name, object, function; list or dict of them for several outputs; None if there is none.
+        factors: number, list or dict, as `loss_weights` of `model.compile`; None for 1 each.
+        problems: receives a sentence for everything that cannot be used.
+    """
+    if given is None:
+        problems.append(f"no loss was given and the model is not compiled with one: {_HELP}")
+        return []
+    before = len(problems)
+    terms = []
+    weights = spread(factors, model, "loss weight", problems) if factors is not None else [1.0] * len(model.outputs)
+    if not all(one is None or isinstance(one, int | float) for one in weights):
+        problems.append(f"loss_weights must be numbers, got {factors!r}: name the arguments of model.compile")
+        weights = [1.0] * len(model.outputs)
+    for index, one in enumerate(spread(given, model, "loss", problems)):
+        if one is None and len(problems) == before:
+            problems.append(f"output {output_names(model)[index]!r} has no loss: {_HELP}, or drop the output")
+        elif one is not None:
+            factor = 1.0 if weights[index] is None else float(weights[index])
+            terms.extend(_term(one, index, factor, problems))
+    return terms
+
+
+def _term(given: Any, output: int, factor: float, problems: list[str]) -> list[Term]:
+    try:
+        found = keras.losses.get(given)
+    except (ValueError, TypeError):
+        found = None
+    if not callable(found):
+        problems.append(f"loss {given!r} is not known to Keras: {_HELP}")
+        return []
+    name, function = name_of(found), found
+    if reason := _REFUSED.get(type(found).__name__) or _REFUSED.get(_class_name(name)):
+        problems.append(f"loss {name!r} {reason}")
+        return []
+    if isinstance(found, keras.losses.Loss):
+        if found.reduction not in _MEAN_REDUCTIONS:
+            problems.append(
+                f"loss {name!r} has the reduction {found.reduction!r}: only the mean over examples is possible"
+            )
+        function = found.call
+    return [Term(name, mean_of(function, masks_itself=True), output, factor)]
+
+
+def _class_name(name: str) -> str:
+    """Name of the class behind a loss that was given as a function."""
+    return {"ctc": "CTC", "circle": "Circle"}.get(name, name)

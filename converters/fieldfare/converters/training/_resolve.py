@@ -1,0 +1,131 @@
+"""Everything that the training signatures need beside the model."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from fieldfare.converters.models import input_names, output_names
+from fieldfare.converters.training._losses import loss_terms
+from fieldfare.converters.training._metrics import metric_terms
+from fieldfare.converters.training._optimizers import fresh_optimizer
+from fieldfare.converters.training._outputs import is_sparse
+from fieldfare.converters.training._sums import Term
+from fieldfare.core.errors import WeightsError
+from fieldfare.core.plans import PlanTensor
+from fieldfare.core.weights import TensorSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What a plan trains with.
+
+    Attributes:
+        optimizer: a new Keras optimiser, not built.
+    """
+
+    inputs: tuple[PlanTensor, ...]
+    targets: tuple[PlanTensor, ...]
+    outputs: tuple[PlanTensor, ...]
+    losses: tuple[Term, ...]
+    metrics: tuple[Term, ...]
+    optimizer: Any
+    learning_rate: float
+
+    @property
+    def loss_name(self) -> str:
+        """The losses' names, joined by "+"."""
+        return "+".join(term.name for term in self.losses)
+
+
+def resolve_training(
+    model: Any,
+    *,
+    loss: Any,
+    metrics: Any,
+    optimizer: Any,
+    learning_rate: float | None,
+    problems: list[str],
+    compiled: Any = None,
+) -> Training | None:
+    """Resolve what the caller gave; what is None comes from `model.compile`.
+
+    Args:
+        model: in functional form.
+        loss: name, object, function; list or dict of them for several outputs; None for the compiled one.
+        metrics: list of names, objects or functions; list of lists or dict for several outputs; None for the compiled.
+        optimizer: name, object, or None for the compiled one.
+        learning_rate: replaces the optimiser's own.
+        problems: receives a sentence for everything that cannot be used.
+        compiled: the model that was compiled, where it is another one than its functional form.
+
+    Returns:
+        None if there were problems.
+    """
+    before = len(problems)
+    source = model if compiled is None else compiled
+    settings = source.get_compile_config() or {} if source.compiled else {}
+    factors = settings.get("loss_weights") if loss is None else None
+    loss = loss if loss is not None else getattr(source, "loss", None) if source.compiled else None
+    losses = loss_terms(model, loss, factors, problems)
+    metrics = metrics if metrics is not None else settings.get("metrics") or ()
+    terms = metric_terms(model, metrics, losses, problems)
+    fresh = fresh_optimizer(
+        optimizer if optimizer is not None else getattr(source, "optimizer", None) or "sgd", learning_rate, problems
+    )
+    if len(problems) > before or fresh is None:
+        return None
+    rate = float(fresh.learning_rate)
+    if not (math.isfinite(rate) and rate > 0):
+        problems.append(f"the learning rate is {rate}: it must be a positive number")
+        return None
+    try:
+        inputs, outputs = _described(model)
+    except WeightsError as error:
+        # Where the model's own checks found the tensor already, they said more about it.
+        problems.extend([] if problems else [str(error)])
+        return None
+    return Training(
+        inputs=inputs,
+        targets=_targets(inputs, outputs, losses),
+        outputs=outputs,
+        losses=tuple(losses),
+        metrics=tuple(terms),
+        optimizer=fresh,
+        learning_rate=rate,
+    )
+
+
+def _described(model: Any) -> tuple[tuple[PlanTensor, ...], tuple[PlanTensor, ...]]:
+    """The model's inputs and outputs."""
+    sides = (("input", input_names(model), model.inputs), ("output", output_names(model), model.outputs))
+    inputs, outputs = (
+        tuple(
+            _tensor(one, f"{side}_{index}", name) for index, (name, one) in enumerate(zip(names, tensors, strict=True))
+        )
+        for side, names, tensors in sides
+    )
+    return inputs, outputs
+
+
+def _tensor(tensor: Any, key: str, name: str) -> PlanTensor:
+    if None in tensor.shape[1:]:
+        raise WeightsError(f"tensor {name!r} has the dynamic shape {tuple(tensor.shape)}")
+    return PlanTensor(TensorSpec(name, keras.backend.standardize_dtype(tensor.dtype), tuple(tensor.shape[1:])), key)
+
+
+def _targets(
+    inputs: Sequence[PlanTensor], outputs: Sequence[PlanTensor], losses: Sequence[Term]
+) -> tuple[PlanTensor, ...]:
+    targets: list[PlanTensor] = []
+    for term in losses:
+        output = outputs[term.output].spec
+        name = "label" if len(outputs) == 1 else output.name
+        while name in {one.spec.name for one in inputs}:
+            name += "_target"
+        sparse = is_sparse(term.name)
+        spec = TensorSpec(name, "int32" if sparse else "float32", output.shape[:-1] if sparse else output.shape)
+        targets.append(PlanTensor(spec, f"target_{len(targets)}"))
+    return tuple(targets)
