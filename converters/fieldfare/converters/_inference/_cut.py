@@ -60,7 +60,19 @@ def _rename(tree: Any, found: Any, manifest: Manifest) -> None:
     found.outputs, subgraph.outputs = _entries(manifest.outputs, tensor_map(found.outputs))
     for entry in (*found.inputs, *found.outputs):
         subgraph.tensors[entry.tensorIndex].name = entry.name
+    _name_apart(subgraph, {int(entry.tensorIndex) for entry in (*found.inputs, *found.outputs)})
     tree.description = f"{manifest.name}: inference model made by Fieldfare".encode()
+
+
+def _name_apart(subgraph: Any, fixed: set[int]) -> None:
+    """Let no two tensors have one name, which quantisers and viewers go by."""
+    taken = {subgraph.tensors[index].name for index in fixed}
+    for index, tensor in enumerate(subgraph.tensors):
+        if index not in fixed:
+            name, count = tensor.name, 1
+            while tensor.name in taken:
+                tensor.name, count = name + b"_%d" % count, count + 1
+            taken.add(tensor.name)
 
 
 def _entries(tensors: tuple[PlanTensor, ...], places: dict[str, int]) -> tuple[list[Any], list[int]]:

@@ -14,11 +14,10 @@ from fieldfare.converters._inference._graph import drop_unused_operators, is_con
 from fieldfare.core.errors import PlanError
 from fieldfare.core.plans import runtime_version
 
-# Unpacking int8 weights would undo their packing; random numbers and other subgraphs are no constants.
+# Random numbers and other subgraphs are no constants.
 _NOT_FOLDED = (
     "CALL",
     "CALL_ONCE",
-    "DEQUANTIZE",
     "IF",
     "MULTINOMIAL",
     "RANDOM_STANDARD_NORMAL",
@@ -26,19 +25,25 @@ _NOT_FOLDED = (
     "STABLEHLO_COMPOSITE",
     "WHILE",
 )
+_UNPACKS = "DEQUANTIZE"
 _ROOM_BYTES = 4096
 """By how much a result may be larger than the constants that it is computed of: shapes, masks and ranges."""
 
 
-def fold_constants(tree: Any, subgraph: Any) -> None:
+def fold_constants(tree: Any, subgraph: Any, *, unpack: bool = False) -> None:
     """Replace tensors that depend on constants only, unless that would make the file larger.
 
     So a transposed kernel, or a kernel and its LoRA factors, become one kernel; LoRA factors alone do not.
 
+    Args:
+        tree: the model.
+        subgraph: of the model; changed in place.
+        unpack: also make float constants of packed int8 ones.
+
     Raises:
         PlanError: the runtime cannot compute them.
     """
-    sources = _sources(tree, subgraph)
+    sources = _sources(tree, subgraph, _NOT_FOLDED if unpack else (*_NOT_FOLDED, _UNPACKS))
     outputs = set(walk(subgraph.outputs))
     needed = {
         index
@@ -47,7 +52,7 @@ def fold_constants(tree: Any, subgraph: Any) -> None:
         for index in walk(operator.inputs)
         if index in sources
     }
-    wanted = [one for one in sorted(needed - outputs) if _pays(subgraph, one, sources[one])]
+    wanted = [one for one in sorted(needed - outputs) if unpack or _pays(subgraph, one, sources[one])]
     if not wanted:
         return
     for index, value in zip(wanted, _compute(tree, subgraph, sources, wanted), strict=True):
@@ -57,12 +62,12 @@ def fold_constants(tree: Any, subgraph: Any) -> None:
     drop_unused_operators(subgraph)
 
 
-def _sources(tree: Any, subgraph: Any) -> dict[int, frozenset[int]]:
+def _sources(tree: Any, subgraph: Any, never: tuple[str, ...]) -> dict[int, frozenset[int]]:
     """The constants of which a tensor is computed, for every tensor that depends on nothing else."""
     sources: dict[int, frozenset[int]] = {}
     for operator in subgraph.operators:
         inputs = [index for index in walk(operator.inputs) if index >= 0]
-        if not inputs or any(is_op(tree, operator, name) for name in _NOT_FOLDED):
+        if not inputs or any(is_op(tree, operator, name) for name in never):
             continue
         if all(index in sources or is_constant(tree, subgraph, index) for index in inputs):
             of = frozenset[int]().union(*(sources.get(index, {index}) for index in inputs))

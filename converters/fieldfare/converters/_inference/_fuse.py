@@ -11,8 +11,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from fieldfare.converters._flatbuffer import constant, is_op, walk
-from fieldfare.converters._inference._graph import is_constant, new_constant, new_op_code, users
+from fieldfare.converters._flatbuffer import constant, is_op, new_operator, walk
+from fieldfare.converters._inference._graph import is_constant, new_constant, users
 
 _NONE = schema.ActivationFunctionType.NONE
 _ACTIVATIONS = {
@@ -27,17 +27,15 @@ _LAYERS = {
     "TRANSPOSE_CONV": (1, 3, 0),
 }
 _MATRIX = 2
-_KEEPS_DIMENSIONS = 5
-"""Version of FULLY_CONNECTED from which it keeps the axes of its input."""
+_FULLY_CONNECTED_VERSION = 6
+"""From which it may have no bias, and keep the axes of its input."""
 _TRANSPOSE_HAS_BIAS = 3
-"""Version of TRANSPOSE_CONV from which it takes a bias."""
+"""From this version on."""
 
 
 def fuse_layers(tree: Any, subgraph: Any) -> None:
     """Make products with a constant matrix fully connected layers, and put into every layer what follows it."""
-    for operator in subgraph.operators:
-        if is_op(tree, operator, "BATCH_MATMUL"):
-            _to_fully_connected(tree, subgraph, operator)
+    _make_dense(tree, subgraph)
     after, outputs, gone = users(subgraph), set(walk(subgraph.outputs)), set()
     for operator in subgraph.operators:
         name = next((one for one in _LAYERS if is_op(tree, operator, one)), None)
@@ -51,19 +49,41 @@ def fuse_layers(tree: Any, subgraph: Any) -> None:
     subgraph.operators = [one for one in subgraph.operators if id(one) not in gone]
 
 
-def _to_fully_connected(tree: Any, subgraph: Any, operator: Any) -> None:
-    left, right = (int(one) for one in operator.inputs)
-    old = operator.builtinOptions
-    matrix = constant(tree, subgraph.tensors[right])
-    rank = len(_shape(subgraph, left))
-    if matrix is None or matrix.ndim != _MATRIX or matrix.dtype != np.float32 or old.adjX or rank < _MATRIX:
-        return
+def _make_dense(tree: Any, subgraph: Any) -> None:
+    after, outputs = users(subgraph), set(walk(subgraph.outputs))
+    replaced: dict[int, Any] = {}
+    for operator in subgraph.operators:
+        if not is_op(tree, operator, "BATCH_MATMUL"):
+            continue
+        left, right = (int(one) for one in operator.inputs)
+        options, turned = operator.builtinOptions, _only_user(operator, after, outputs)
+        if _is_matrix(tree, subgraph, right) and not options.adjX and len(_shape(subgraph, left)) >= _MATRIX:
+            weights = right if options.adjY else _transposed(tree, subgraph, right)
+            replaced[id(operator)] = _dense(tree, subgraph, left, weights, operator.outputs)
+        elif _is_matrix(tree, subgraph, left) and options.adjY and turned and is_op(tree, turned, "TRANSPOSE"):
+            # A plan's large frozen weights: `(W x^T)^T`, of two axes.
+            weights = _transposed(tree, subgraph, left) if options.adjX else left
+            replaced[id(operator)] = _dense(tree, subgraph, right, weights, turned.outputs)
+            replaced[id(turned)] = None
+    subgraph.operators = [new for old in subgraph.operators if (new := replaced.get(id(old), old)) is not None]
+
+
+def _is_matrix(tree: Any, subgraph: Any, index: int) -> bool:
+    tensor = subgraph.tensors[index]
+    floats = tensor.type == schema.TensorType.FLOAT32
+    return floats and len(_shape(subgraph, index)) == _MATRIX and is_constant(tree, subgraph, index)
+
+
+def _transposed(tree: Any, subgraph: Any, index: int) -> int:
+    tensor = subgraph.tensors[index]
+    value = constant(tree, tensor)
+    return index if value is None else new_constant(tree, subgraph, tensor.name, value.T)
+
+
+def _dense(tree: Any, subgraph: Any, source: int, weights: int, outputs: Any) -> Any:
     options = schema.FullyConnectedOptionsT()
-    options.keepNumDims = rank != _MATRIX
-    operator.builtinOptionsType, operator.builtinOptions = schema.BuiltinOptions.FullyConnectedOptions, options
-    operator.opcodeIndex = new_op_code(tree, "FULLY_CONNECTED", _KEEPS_DIMENSIONS)
-    name = subgraph.tensors[right].name
-    operator.inputs = [left, right if old.adjY else new_constant(tree, subgraph, name, matrix.T), -1]
+    options.keepNumDims = len(_shape(subgraph, source)) != _MATRIX
+    return new_operator(tree, "FULLY_CONNECTED", [source, weights, -1], outputs, options, _FULLY_CONNECTED_VERSION)
 
 
 def _absorb(
@@ -147,10 +167,11 @@ def _apply(tree: Any, subgraph: Any, layer: Any, name: str, vector: NDArray[np.f
         inputs[weights_place] = new_constant(tree, subgraph, subgraph.tensors[weights_index].name, scaled)
     if adds or bias_index != -1:
         total = bias + vector if adds else bias * vector
-        inputs[bias_place] = new_constant(tree, subgraph, b"bias", total)
+        inputs[bias_place] = new_constant(tree, subgraph, subgraph.tensors[layer.outputs[0]].name + b"/bias", total)
     elif name == "TRANSPOSE_CONV":
         inputs = inputs[:bias_place]
     layer.inputs = inputs
     if name == "TRANSPOSE_CONV" and len(inputs) > bias_place:
-        layer.opcodeIndex = new_op_code(tree, name, _TRANSPOSE_HAS_BIAS)
+        kind = new_operator(tree, name, inputs, [], layer.builtinOptions, _TRANSPOSE_HAS_BIAS)
+        layer.opcodeIndex = kind.opcodeIndex
     return True

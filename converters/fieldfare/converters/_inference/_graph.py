@@ -5,12 +5,12 @@ from collections import defaultdict
 from typing import Any
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from fieldfare.converters._flatbuffer import (
     DTYPES,
     add_buffer,
+    add_tensor,
     constant,
     initial_assignments,
     is_op,
@@ -75,26 +75,7 @@ def make_constant(tree: Any, subgraph: Any, index: int, value: NDArray[Any]) -> 
 
 def new_constant(tree: Any, subgraph: Any, name: bytes, value: NDArray[Any]) -> int:
     """Append a constant tensor and return its index."""
-    tensor = schema.TensorT()
-    tensor.name, tensor.type, tensor.hasRank = name, _TYPES[value.dtype.name], True
-    subgraph.tensors.append(tensor)
-    make_constant(tree, subgraph, len(subgraph.tensors) - 1, value)
-    return len(subgraph.tensors) - 1
-
-
-def new_op_code(tree: Any, name: str, version: int) -> int:
-    """Index of the builtin `name` among the operator codes, of this version at least; added where it is not there."""
-    number = getattr(schema.BuiltinOperator, name)
-    for index, code in enumerate(tree.operatorCodes):
-        if max(int(code.builtinCode), int(code.deprecatedBuiltinCode)) == number:
-            code.version = max(int(code.version), version)
-            return index
-    code = schema.OperatorCodeT()
-    code.builtinCode, code.version = number, version
-    # The old field has one byte; 127 says that the new one counts.
-    code.deprecatedBuiltinCode = min(number, 127)
-    tree.operatorCodes.append(code)
-    return len(tree.operatorCodes) - 1
+    return add_tensor(subgraph, name, value.shape, _TYPES[value.dtype.name], add_buffer(tree, value))
 
 
 def is_constant(tree: Any, subgraph: Any, index: int) -> bool:
@@ -102,6 +83,11 @@ def is_constant(tree: Any, subgraph: Any, index: int) -> bool:
     tensor = subgraph.tensors[index]
     data = tree.buffers[tensor.buffer].data
     return data is not None and len(data) > 0 and tensor.type in DTYPES
+
+
+def has_scales(tensor: Any) -> bool:
+    """Whether a tensor's integers stand for real numbers."""
+    return tensor.quantization is not None and tensor.quantization.scale is not None
 
 
 def users(subgraph: Any) -> dict[int, list[Any]]:
@@ -145,7 +131,7 @@ def _share_constants(tree: Any, subgraph: Any) -> None:
         for index in {*walk(operator.inputs)} - {-1, *places}:
             tensor = subgraph.tensors[index]
             places[index] = index
-            if is_constant(tree, subgraph, index) and tensor.quantization is None:
+            if is_constant(tree, subgraph, index) and not has_scales(tensor):
                 content = np.asarray(tree.buffers[tensor.buffer].data, np.uint8).data
                 key = (int(tensor.type), tuple(walk(tensor.shape)), hashlib.sha256(content).digest())
                 places[index] = first.setdefault(key, index)

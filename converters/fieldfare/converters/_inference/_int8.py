@@ -7,7 +7,8 @@ converter takes no finished `.tflite`, so the two steps are called here one afte
 import numpy as np
 
 from fieldfare.converters._inference._run import InferenceModel
-from fieldfare.core.errors import ModelError
+from fieldfare.converters._inference._weights import unpack_weights
+from fieldfare.core.errors import ModelError, PlanError
 from fieldfare.core.plans import Examples, check_examples, take_rows
 
 _HELP = "quantise the weights alone instead (--int8-weights)"
@@ -37,6 +38,7 @@ def to_int8(model: bytes, calibration: Examples, *, integer_io: bool = False) ->
     from tensorflow.lite.python.convert_phase import ConverterError
     from tensorflow.lite.python.optimize import calibrator
 
+    model = unpack_weights(model)
     runner = InferenceModel(model)
     check_examples(runner.input_specs, calibration)
     kind = tf.int8 if integer_io else tf.float32
@@ -55,6 +57,9 @@ def to_int8(model: bytes, calibration: Examples, *, integer_io: bool = False) ->
 def _try_out(model: bytes, calibration: Examples) -> None:
     """Run the first example with delegates and without."""
     for delegates in (False, True):
-        outputs = InferenceModel(model, delegates=delegates).predict(take_rows(calibration, slice(1)))
+        try:
+            outputs = InferenceModel(model, delegates=delegates).predict(take_rows(calibration, slice(1)))
+        except PlanError as error:
+            raise ModelError(f"the quantised model does not run: {error}; {_HELP}") from error
         if not all(np.isfinite(one).all() for one in outputs.values()):
             raise ModelError(f"the quantised model gives numbers that are not finite; {_HELP}")
