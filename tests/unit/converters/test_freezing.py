@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from fieldfare.converters._flatbuffer import constant, parse
+from fieldfare.converters._flatbuffer import constant, pack, parse
 from fieldfare.converters.freezing import freeze_constants
+from fieldfare.core.errors import PlanError
+from fieldfare.core.plans import attach_manifest, read_manifest
+from tests.support.tiny_plan import tiny_manifest
 
 tf = pytest.importorskip("tensorflow")
 
@@ -144,3 +147,27 @@ def test_a_plan_opens_from_a_file(plans, tmp_path: Path):
     path = tmp_path / "plan.tflite"
     path.write_bytes(plans.int8)
     Interpreter(model_path=str(path)).allocate_tensors()
+
+
+def test_more_than_two_gigabytes_are_refused(plans):
+    tree = parse(plans.float32)
+    # One byte seen from everywhere: nothing of that size is in memory.
+    tree.buffers[-1].data = np.broadcast_to(np.uint8(0), 1 << 31)
+    with pytest.raises(PlanError, match="larger than 2 GB"):
+        pack(tree)
+
+
+def test_a_manifest_is_read_from_a_file_as_from_its_bytes(plans, tmp_path: Path):
+    path, manifest = tmp_path / "plan.tflite", tiny_manifest()
+    plan = attach_manifest(plans.int8, manifest)
+    path.write_bytes(plan)
+    assert read_manifest(path) == read_manifest(plan) == manifest
+    assert all(plan.index(content) % 16 == 0 for content in _contents(plan))
+    path.write_bytes(plan[:-1] + bytes([plan[-1] ^ 1]))
+    with pytest.raises(PlanError, match="damaged"):
+        read_manifest(path)
+    path.write_bytes(b"")
+    with pytest.raises(PlanError, match="is empty"):
+        read_manifest(path)
+    with pytest.raises(PlanError, match="cannot read the plan"):
+        read_manifest(tmp_path / "absent.tflite")

@@ -7,7 +7,10 @@ a damaged or edited plan is noticed before the runtime sees it.
 import copy
 import hashlib
 import struct
-from typing import Any
+from collections.abc import Callable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -20,6 +23,7 @@ _DIGEST_BYTES = 32
 _IDENTIFIER = b"TFL3"
 _ALIGNMENT = 16
 _ITEM_BYTES = 512  # more than a tensor or an operator takes beside its data
+_PIECE_BYTES = 1 << 20
 _NOT_A_PLAN = "not a Fieldfare plan: make one with `fieldfare export`"
 
 
@@ -90,27 +94,54 @@ class _AlignedBuffer:
         return int(schema.BufferEnd(builder))
 
 
-def read_manifest(model: bytes | bytearray | memoryview) -> Manifest:
+def read_manifest(model: bytes | bytearray | memoryview | Path) -> Manifest:
     """Check the digest of a plan and read its manifest. Does not start a runtime.
 
     Args:
-        model: the whole file.
+        model: the whole file, or its path: it is then read piece by piece, and little of it is in memory at a time.
 
     Raises:
-        PlanError: no TFLite file, one without a manifest, a damaged one, one from a newer version.
+        PlanError: no TFLite file, one without a manifest, a damaged one, one from a newer version, one that cannot be
+            read.
     """
-    if bytes(model[4:8]) != _IDENTIFIER:
+    if not isinstance(model, Path):
+        view = memoryview(model)
+        return _checked(view, lambda start, end: iter((view[start:end],)))
+    try:
+        with model.open("rb") as file:
+            if not model.stat().st_size:
+                raise PlanError(f"the plan {model} is empty")
+            # Mapped to find the manifest's place, which touches few pages; pages that are hashed would stay resident.
+            return _checked(np.memmap(file, np.uint8, "r").data, lambda start, end: _pieces(file, start, end))
+    except OSError as error:
+        raise PlanError(f"cannot read the plan {model}: {error.strerror}") from error
+
+
+def _pieces(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
+    file.seek(start)
+    while start < end and (piece := file.read(min(_PIECE_BYTES, end - start))):
+        start += len(piece)
+        yield piece
+
+
+def _checked(view: memoryview, pieces: Callable[[int, int], Iterator[bytes | memoryview]]) -> Manifest:
+    """The manifest of a plan whose digest is right.
+
+    Args:
+        view: the whole file, of which little is touched.
+        pieces: reads from a start up to an end.
+    """
+    if bytes(view[4:8]) != _IDENTIFIER:
         raise PlanError(_NOT_A_PLAN)
-    start, length = _find(model, _DIGEST)
+    start, length = _find(view, _DIGEST)
     if length != _DIGEST_BYTES:
         raise PlanError("the plan is damaged: its digest is cut short")
-    view = memoryview(model)
-    digest = hashlib.sha256(view[:start])
-    digest.update(bytes(_DIGEST_BYTES))
-    digest.update(view[start + _DIGEST_BYTES :])
+    digest = hashlib.sha256()
+    for piece in chain(pieces(0, start), (bytes(_DIGEST_BYTES),), pieces(start + _DIGEST_BYTES, len(view))):
+        digest.update(piece)
     if digest.digest() != bytes(view[start : start + _DIGEST_BYTES]):
         raise PlanError("the plan is damaged: its digest does not match; fetch or export it again")
-    start, length = _find(model, _MANIFEST)
+    start, length = _find(view, _MANIFEST)
     return Manifest.from_bytes(bytes(view[start : start + length]))
 
 
