@@ -90,8 +90,8 @@ class Running:
 
 @contextmanager
 def running(argv: Sequence[str | Path], errors: Path) -> Iterator[Running]:
-    """Start it; kill whatever of it is left in the end."""
-    with errors.open("w") as err:
+    """Start it, so that Ctrl-C ends it; kill whatever of it is left in the end."""
+    with errors.open("w") as err, _interrupts_obeyed():
         process = subprocess.Popen(
             [str(one) for one in argv], stdout=subprocess.PIPE, stderr=err, text=True, start_new_session=True
         )
@@ -107,6 +107,20 @@ def running(argv: Sequence[str | Path], errors: Path) -> Iterator[Running]:
         process.wait()
         if process.stdout is not None:
             process.stdout.close()
+
+
+@contextmanager
+def _interrupts_obeyed() -> Iterator[None]:
+    """What is started inside obeys Ctrl-C, as in a terminal.
+
+    A shell lets the jobs that a script puts into the background ignore it, and children inherit that: were the tests
+    such a job, no interrupt would reach what they start.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def demo(output: Path, errors: Path, *flags: str):

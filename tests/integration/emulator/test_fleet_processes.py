@@ -37,6 +37,13 @@ def test_an_interrupt_while_the_workers_start_is_no_stack_trace(fleet: Running):
     assert fleet.complained == ""
 
 
+def test_an_interrupt_waits_until_all_workers_are_started(tmp_path: Path):
+    with running([sys.executable, SCRIPT, tmp_path, "interrupted"], tmp_path / "errors") as fleet:
+        assert fleet.ended(SECONDS) == 130
+    assert fleet.said == "starting a worker\n" * PROCESSES
+    assert fleet.complained == ""
+
+
 def test_a_killed_worker_is_told_and_hangs_nobody(fleet: Running):
     fleet.wait_for("started")
     fleet.workers(PROCESSES)[1].kill()

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import signal
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
@@ -69,9 +70,9 @@ class Fleet:
         return len(self._workers)
 
     def start(self) -> None:
-        """Start the workers."""
+        """Start the workers. A Ctrl-C meanwhile is obeyed once all of them are started."""
         try:
-            with _without_interrupts():
+            with _interrupts_wait(), _born_without_interrupts():
                 for worker, (stop, _) in zip(self._workers, self._pipes, strict=True):
                     worker.start()
                     stop.close()
@@ -114,7 +115,30 @@ class Fleet:
 
 
 @contextmanager
-def _without_interrupts() -> Iterator[None]:
+def _interrupts_wait() -> Iterator[None]:
+    """Ctrl-C comes at the end: a worker that is half started would be unknown to its fleet, and die of a broken pipe.
+
+    Blocking the signal is not enough, since it then goes to another thread (numpy has some), and Python's handler runs
+    in the main thread all the same.
+    """
+    ignored = signal.getsignal(signal.SIGINT) in (signal.SIG_IGN, None)
+    # Safe: Ctrl-C interrupts no other thread.
+    if ignored or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    # No `Event`: a second Ctrl-C while it is being set would wait for its lock for ever.
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _frame: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came:
+            signal.raise_signal(signal.SIGINT)
+
+
+@contextmanager
+def _born_without_interrupts() -> Iterator[None]:
     """Processes that are started inside are born with Ctrl-C held back, until they say themselves what it means."""
     if not hasattr(signal, "pthread_sigmask"):
         yield

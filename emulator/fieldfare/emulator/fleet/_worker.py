@@ -29,6 +29,9 @@ def run_worker(
     if log is not None:
         with log.open("ab") as target:
             os.dup2(target.fileno(), sys.stderr.fileno())
+    if stop.poll():
+        # The fleet was closed while this process came up: do not make it wait for devices that were never run.
+        return
     quiet, failed = threading.Event(), threading.Event()
 
     def run(device: VirtualDevice) -> None:
