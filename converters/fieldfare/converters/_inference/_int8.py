@@ -38,9 +38,9 @@ def to_int8(model: bytes, calibration: Examples, *, integer_io: bool = False) ->
     from tensorflow.lite.python.convert_phase import ConverterError
     from tensorflow.lite.python.optimize import calibrator
 
-    model = unpack_weights(model)
     runner = InferenceModel(model)
     check_examples(runner.input_specs, calibration)
+    model = unpack_weights(model)
     kind = tf.int8 if integer_io else tf.float32
     try:
         measured = calibrator.Calibrator(calibrator.add_intermediate_tensors(model)).calibrate(

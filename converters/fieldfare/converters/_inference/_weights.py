@@ -10,6 +10,7 @@ from fieldfare.converters._flatbuffer import constant, is_op, new_operator, pack
 from fieldfare.converters._inference._fold import fold_constants
 from fieldfare.converters._inference._fuse import fuse_layers
 from fieldfare.converters._inference._graph import has_scales, keep_only, new_constant
+from fieldfare.converters._inference._run import InferenceModel
 
 _SMALLEST = 512
 """Elements below which a tensor stays float: scales and an operator would take what is saved."""
@@ -34,7 +35,11 @@ def weights_to_int8(model: bytes) -> bytes:
 
     Args:
         model: from `plan_to_inference`.
+
+    Raises:
+        PlanError: no inference model.
     """
+    InferenceModel(model)  # the runtime checks the file
     tree = parse(model)
     subgraph = tree.subgraphs[0]
     found: dict[int, int] = {}
