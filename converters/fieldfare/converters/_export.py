@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import keras
 import numpy as np
@@ -13,6 +13,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from fieldfare.converters._convert import MissingBuiltinsError, convert
+from fieldfare.converters.freezing import FrozenDtype, freeze_constants
 from fieldfare.converters.lowerings.random import random_layers
 from fieldfare.converters.models import (
     Selection,
@@ -43,6 +44,7 @@ def export_keras(
     batch_size: int = 16,
     trainable: Any = None,
     inputs: Any = None,
+    frozen_dtype: FrozenDtype = "float32",
     learning_rate: float | None = None,
     gradients: bool = False,
     name: str | None = None,
@@ -65,6 +67,8 @@ def export_keras(
             and values of attention (where there is none: on all dense layers), "lora:8:PATTERN" on layers by name; or a
             list of these. Default: as the model's own `trainable` flags say.
         inputs: what a subclassed model takes: `keras.Input`s, or shapes. Default: what it was built with.
+        frozen_dtype: "int8" stores frozen kernels and embedding tables in a quarter of the size, and rounds what is
+            multiplied with them: for large models on small devices.
         learning_rate: used where a task gives none. Default: the optimiser's own.
         gradients: also export the signature `gradients`, for tasks that report gradients instead of weights.
         name: the plan's name. Default: the model's.
@@ -74,12 +78,14 @@ def export_keras(
 
     Raises:
         ConfigError: a batch size below 1 or above 65,536, a learning rate that is not positive, `trainable` that names
-            no layer or is not understood, inputs that are none.
+            no layer or is not understood, inputs that are none, another `frozen_dtype`.
         ModelError: everything about the model, loss, metrics and optimiser that cannot be exported.
         StorageError: `path` cannot be written.
     """
     target = Path(path)
     _check_numbers(batch_size, learning_rate)
+    if frozen_dtype not in get_args(FrozenDtype):
+        raise ConfigError(f"must be {' or '.join(get_args(FrozenDtype))}, got {frozen_dtype!r}", field="frozen_dtype")
     rules = trainable_rules(trainable)
     check_writable(target)
     problems: list[str] = []
@@ -100,9 +106,11 @@ def export_keras(
         if training is None:
             raise ModelError(_CANNOT, tuple(problems))
         traced = _trace(functional, training, selection, problems, batch_size=batch_size, gradients=gradients)
-        flatbuffer = _convert_traced(traced, problems)
+        flatbuffer = freeze_constants(_convert_traced(traced, problems), dtype=frozen_dtype)
         manifest = _manifest(functional, training, selection, traced, batch_size=batch_size, rules=rules)
-        manifest = replace(manifest, name=name or model.name, has_gradients=gradients)
+        manifest = replace(
+            manifest, name=name or model.name, has_gradients=gradients, frozen_int8=frozen_dtype == "int8"
+        )
         plan = attach_manifest(flatbuffer, manifest)
         _try_out(functional, selection, plan)
     write_atomically(target, plan)
@@ -202,7 +210,7 @@ def _manifest(
         weights=selection.tensors,
         loss=training.loss_name,
         metrics=tuple(PlanMetric(one.name, f"metric_{index}", key) for index, (one, key) in enumerate(metrics)),
-        optimizer=training.optimizer.name,
+        optimizer=type(training.optimizer).__name__.lower(),
         learning_rate=training.learning_rate,
         tried_on=(runtime_version(),),
         made_with=tuple(f"{package} {metadata.version(package)}" for package in ("fieldfare", "tensorflow", "keras")),

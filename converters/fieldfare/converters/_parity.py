@@ -1,5 +1,6 @@
 """Trains the plan and Keras side by side from the same weights on the same batches, and compares."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,9 +14,10 @@ from numpy.typing import NDArray
 from fieldfare.converters._batches import random_batches
 from fieldfare.converters.lowerings.random import random_layers
 from fieldfare.converters.models import Selection, functional_form, packed_inputs, selected, trainable_rules
+from fieldfare.converters.tracing import state_name
 from fieldfare.converters.training import Training, resolve_training
 from fieldfare.core.errors import ModelError, WeightsError
-from fieldfare.core.metrics import add_metrics, means
+from fieldfare.core.metrics import LOSS, add_metrics, means
 from fieldfare.core.plans import Examples, PlanRuntime, WeightRole
 from fieldfare.core.weights import split_vector
 
@@ -99,12 +101,14 @@ def check_parity(
         delegates: False compares the plan without XNNPACK.
 
     Raises:
-        ModelError: a loss, metric or optimiser that Keras does not know, or a model with layers that draw random
-            numbers, whose draws differ.
+        ModelError: a loss, metric or optimiser that Keras does not know, other metrics than the plan's, a model with
+            layers that draw random numbers, whose draws differ, or a plan with int8 weights.
         WeightsError: the model's weights are not the plan's.
     """
     runtime = PlanRuntime(plan, delegates=delegates)
     manifest, problems = runtime.manifest, list[str]()
+    if manifest.frozen_int8:
+        raise ModelError("the plan's frozen weights are int8 and Keras's are not: compare an export in float32")
     functional = functional_form(model, inputs, problems)
     if functional is None:
         raise ModelError("parity cannot be checked:", tuple(problems))
@@ -245,35 +249,38 @@ def _weights(runtime: PlanRuntime, reference: _Reference, idle: Sequence[str]) -
 
 
 def _state(runtime: PlanRuntime, reference: _Reference, idle: Sequence[str]) -> dict[str, float]:
-    by_path = {one.path: one.numpy() for one in reference.training.optimizer.variables}
+    by_path = {state_name(one): one.numpy() for one in reference.training.optimizer.variables}
     kinds: dict[str, float] = {}
-    # "adam/dense_kernel_velocity": the kind is the last word.
+    # "dense_kernel_velocity": the kind is the last word.
     for path, value in by_path.items():
         kind = path.rpartition("_")[2]
         kinds[kind] = max(kinds.get(kind, 0.0), float(np.abs(value).max()))
     unmoved = [name.replace("/", "_") for name in idle]
-    return {
+    mine = runtime.get_state()
+    # Another optimiser has other variables.
+    alone = dict.fromkeys(set(mine) ^ {name for name in by_path if name != "learning_rate"}, math.inf)
+    return alone | {
         name: _relative(value, by_path[name], _FLOOR * kinds[name.rpartition("_")[2]])
-        for name, value in runtime.get_state().items()
-        if not any(one in name for one in unmoved)
+        for name, value in mine.items()
+        if name in by_path and not any(one in name for one in unmoved)
     }
 
 
 def _evaluated(runtime: PlanRuntime, reference: _Reference, batches: Sequence[Examples]) -> dict[str, float]:
-    mine = means(add_metrics(runtime.evaluate_step(one) for one in batches))
-    theirs = reference.evaluate(batches)
-    names = [name for name in runtime.manifest.metric_names if name in mine]
-    # Keras has its own names for metrics that were given as "accuracy"; the order is the same.
-    values = [
-        theirs["loss"],
-        *(value for name, value in theirs.items() if name != "loss" and not _is_part(name, reference)),
-    ]
-    return {name: _relative(mine[name], value, 0.01) for name, value in zip(names, values, strict=True)}
-
-
-def _is_part(name: str, reference: _Reference) -> bool:
-    """Whether Keras's log entry is the loss of one output."""
-    return name.endswith("_loss") and len(reference.training.outputs) > 1
+    sums = [runtime.evaluate_step(one) for one in batches]
+    mine, theirs = means(add_metrics(sums)), reference.evaluate(batches)
+    parts = [name for name in theirs if name.endswith("_loss")] if len(reference.training.outputs) > 1 else []
+    # Keras has its own names for metrics that were given as "accuracy"; their order is the plan's.
+    values = [value for name, value in theirs.items() if name not in {LOSS, *parts}]
+    names = [name for name in runtime.manifest.metric_names if name != LOSS]
+    if len(names) != len(values):
+        raise ModelError(f"the plan has the metrics {', '.join(names)}: give the same to compare them")
+    # Batch by batch: over several, Keras weights a masked loss by examples, not by what the mask leaves of them.
+    pairs = zip(sums, batches, strict=True)
+    losses = [_relative(one[LOSS].mean, reference.evaluate([batch])[LOSS], 0.01) for one, batch in pairs]
+    # A ratio that nothing was counted for is left out of the sums; Keras calls it zero.
+    metrics = {name: _relative(mine.get(name, 0.0), value, 0.01) for name, value in zip(names, values, strict=True)}
+    return {LOSS: max(losses)} | metrics
 
 
 def _relative(mine: Any, theirs: Any, floor: float = 0.0) -> float:

@@ -29,7 +29,7 @@ class Case:
     @property
     def words(self) -> dict[str, Any]:
         """What `check_parity` needs to know."""
-        return {name: self.settings[name] for name in ("loss", "optimizer") if name in self.settings}
+        return {name: self.settings[name] for name in ("loss", "optimizer", "metrics") if name in self.settings}
 
 
 def _mlp() -> Case:

@@ -17,7 +17,7 @@ def build():
     return keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, name="out")], name="tiny")
 
 def noisy():
-    return keras.Sequential([keras.Input((3,)), keras.layers.GaussianNoise(1.0, name="hiss"), keras.layers.Dense(2)])
+    return keras.Sequential([keras.Input((3,)), keras.layers.SpectralNormalization(keras.layers.Dense(2), name="hiss")])
 
 def nothing():
     return None

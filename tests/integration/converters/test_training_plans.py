@@ -33,8 +33,11 @@ def test_parity_holds_without_delegates(exported):
 
 def test_parity_notices_another_loss_optimizer_and_weights(exported):
     case = exported("linear")
-    assert not check_parity(case.model, case.path, loss="mae").ok
-    assert not check_parity(case.model, case.path, loss="mse", optimizer="adam").ok
+    assert not check_parity(case.model, case.path, loss="mae", metrics=["mae"]).ok
+    assert not check_parity(case.model, case.path, loss="mse", metrics=["mse"]).ok
+    assert not check_parity(case.model, case.path, loss="mse", metrics=["mae"], optimizer="adam").ok
+    with pytest.raises(ModelError, match="the plan has the metrics mae: give the same"):
+        check_parity(case.model, case.path, loss="mse")
     other = keras.models.clone_model(case.model)
     other.set_weights([one + 1 for one in case.model.get_weights()])
     with pytest.raises(WeightsError, match="not those of the plan"):
@@ -196,7 +199,8 @@ def test_dropout_masks_are_fresh_fair_and_repeatable(exported):
     runtime.set_weights(weights)
     # All weights are one, so loss = mean((2 * kept)^2), kept ~ Binomial(20, 1/2): 4 * (100 + 5) = 420.
     losses = [runtime.train_step(batch, learning_rate=1e-12) for _ in range(40)]
-    assert len(set(losses)) == 40
+    # Some of 40 such sums of squares may well be equal; all would be if the mask stayed.
+    assert len(set(losses)) > 30
     assert np.mean(losses) == pytest.approx(420, rel=0.04)
     runtime.set_weights(weights)
     assert [runtime.train_step(batch, learning_rate=1e-12) for _ in range(40)] == losses
@@ -205,7 +209,7 @@ def test_dropout_masks_are_fresh_fair_and_repeatable(exported):
     assert runtime.train_step(other, learning_rate=1e-12) != pytest.approx(losses[0] * 1.001**2, rel=1e-5)
     assert runtime.evaluate_step(batch)["loss"].mean == pytest.approx(400, rel=1e-5)
     assert "drop" in case.manifest.notes[0]
-    with pytest.raises(ModelError, match="masks"):
+    with pytest.raises(ModelError, match="other numbers"):
         check_parity(case.model, case.path, loss="mse")
 
 

@@ -36,6 +36,7 @@ MANIFEST = Manifest(
     state=(tensor("iteration", "s0", (), "int64"),),
     trainable=("lora:8", "head"),
     frozen_sha256=bytes(range(32)),
+    frozen_int8=True,
 )
 
 

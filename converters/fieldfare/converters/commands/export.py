@@ -1,11 +1,14 @@
 """`fieldfare export`: Keras model to plan."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, get_args
 
 from fieldfare.converters.commands._source import HELP, load_model
+from fieldfare.converters.freezing import FrozenDtype
 from fieldfare.core.command import Command, Console, quiet_native_output
+from fieldfare.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from fieldfare.converters import ParityReport
@@ -48,6 +51,26 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         default=16,
         help="examples of one training step (16); a last batch may be shorter",
     )
+    parser.add_argument(
+        "--trainable",
+        metavar="RULE",
+        action="append",
+        help='what trains, the rest being frozen: a pattern of layer names, "last:2", "lora:8" or "lora:8:PATTERN"; '
+        "may be given several times (as the model's own flags say)",
+    )
+    parser.add_argument(
+        "--input",
+        metavar="[NAME=]DTYPE:SHAPE",
+        action="append",
+        dest="inputs",
+        help="what a subclassed model takes, such as float32:28,28,1 or ids=int32:20; may be given several times",
+    )
+    parser.add_argument(
+        "--frozen-dtype",
+        choices=get_args(FrozenDtype),
+        default="float32",
+        help="int8 stores frozen weights in a quarter of the size, and is not exact (float32)",
+    )
     parser.add_argument("--gradients", action="store_true", help="also export what tasks need that report gradients")
     parser.add_argument("--name", help="the plan's name (the model's)")
     parser.add_argument(
@@ -64,6 +87,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         from fieldfare.converters import check_parity, export_keras
 
         model = load_model(options.model)
+        inputs = _inputs(options.inputs or [])
         manifest = export_keras(
             model,
             options.output,
@@ -71,6 +95,9 @@ def _run(options: argparse.Namespace, console: Console) -> int:
             optimizer=options.optimizer,
             metrics=options.metrics,
             batch_size=options.batch_size,
+            trainable=options.trainable,
+            inputs=inputs,
+            frozen_dtype=options.frozen_dtype,
             learning_rate=options.learning_rate,
             gradients=options.gradients,
             name=options.name,
@@ -80,10 +107,36 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         return 0
     with quiet_native_output():
         report = check_parity(
-            model, options.output, loss=options.loss, optimizer=options.optimizer, steps=options.check_steps
+            model,
+            options.output,
+            loss=options.loss,
+            optimizer=options.optimizer,
+            metrics=options.metrics,
+            inputs=inputs,
+            steps=options.check_steps,
         )
     _tell_parity(report, console)
     return 0 if report.ok else 1
+
+
+def _inputs(given: Sequence[str]) -> Any:
+    """The inputs as Keras takes them; by name where they have one."""
+    import keras
+
+    made = {}
+    for index, text in enumerate(given):
+        name, _, rest = text.rpartition("=")
+        dtype, _, shape = rest.partition(":")
+        sizes = [one for one in shape.split(",") if one]
+        if not (dtype.isidentifier() and all(one.isascii() and one.isdigit() for one in sizes)):
+            raise ConfigError(f"{text!r} is not understood: write float32:28,28,1 or ids=int32:20", field="--input")
+        tensor = keras.Input(tuple(map(int, sizes)), dtype=dtype, name=name or None)
+        made[name or str(index)] = tensor
+    if len(made) < len(given):
+        raise ConfigError("each input needs a name of its own", field="--input")
+    if any("=" in one for one in given):
+        return made
+    return next(iter(made.values())) if len(made) == 1 else list(made.values()) or None
 
 
 def _tell(manifest: "Manifest", path: Path, console: Console) -> None:
@@ -98,16 +151,23 @@ def _tell(manifest: "Manifest", path: Path, console: Console) -> None:
         f"  trains with {manifest.optimizer} at {manifest.learning_rate:g} on {manifest.loss}, "
         f"batches of {manifest.batch_size}; ran on {', '.join(manifest.tried_on)}"
     )
+    if manifest.trainable:
+        dtype = "int8" if manifest.frozen_int8 else "float32"
+        console.say(f"  trainable: {', '.join(manifest.trainable)}; the rest is frozen in {dtype}")
     for note in manifest.notes:
         console.say(f"  note: {note}")
 
 
 def _tell_parity(report: "ParityReport", console: Console) -> None:
     console.say(f"plan against Keras, {report.steps} steps: largest relative differences")
-    rows = [("loss", max(report.losses)), ("predictions", report.outputs), *report.weights.items()]
+    rows = [("loss", max(report.losses)), ("predictions", report.outputs)]
+    rows += [(f"evaluate {name}", value) for name, value in report.evaluated.items()]
+    rows += [*report.weights.items(), *((f"optimizer {name}", value) for name, value in report.state.items())]
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         console.say(f"  {name:{width}}  {value:.1e}")
+    for name in report.idle:
+        console.say(f"  {name:{width}}  not compared: its gradient is zero but for rounding")
     verdict = "equal" if report.ok else "NOT equal"
     console.say(f"{verdict} within {report.tolerance:.0e}")
 

@@ -192,7 +192,7 @@ def _last(model: Any, count: int) -> list[Any]:
 
 
 def _named(layers: Sequence[Any], pattern: str) -> list[Any]:
-    found = [one for one in layers if fnmatchcase(one.name, pattern) or fnmatchcase(one.path, pattern)]
+    found = [one for one in layers if fnmatchcase(one.name, pattern) or fnmatchcase(one.path or "", pattern)]
     if not any(one.weights for one in found):
         names = sorted({one.name for one in layers if one.weights})
         close = get_close_matches(pattern, names, n=5) or names[:20]

@@ -108,7 +108,8 @@ class _Tracer:
         self._initial = [(one, one.numpy()) for one in training.optimizer.variables]
         self.state = tuple(
             PlanTensor(
-                TensorSpec(one.path, keras.backend.standardize_dtype(one.dtype), tuple(one.shape)), f"state_{index}"
+                TensorSpec(state_name(one), keras.backend.standardize_dtype(one.dtype), tuple(one.shape)),
+                f"state_{index}",
             )
             for index, one in enumerate(kept)
         )
@@ -243,6 +244,11 @@ class _Tracer:
     def _penalty(self) -> Any:
         """The regularisation of the weights, as Keras adds it to the loss."""
         return sum((one.regularizer(one) for one in self._trained if one.regularizer is not None), tf.constant(0.0))
+
+
+def state_name(variable: Any) -> str:
+    """Name of an optimiser's variable in a plan: its path without the optimiser's name, which Keras counts."""
+    return str(variable.path).partition("/")[2]
 
 
 def _metric_weight(index: int) -> str:

@@ -60,6 +60,7 @@ class Manifest:
         state: the local optimiser's variables.
         trainable: what the exporter was asked to train; empty for the model's own choice.
         frozen_sha256: digest of the frozen weights; empty where none are.
+        frozen_int8: whether large frozen weights are stored in 8 bits.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Manifest:
     state: tuple[PlanTensor, ...] = ()
     trainable: tuple[str, ...] = ()
     frozen_sha256: bytes = b""
+    frozen_int8: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.batch_size <= MAX_BATCH_SIZE:
@@ -155,6 +157,7 @@ class Manifest:
             state=_to_proto(self.state),
             trainable=self.trainable,
             frozen_sha256=self.frozen_sha256,
+            frozen_int8=self.frozen_int8,
         )
         return proto.SerializeToString(deterministic=True)
 
@@ -194,6 +197,7 @@ class Manifest:
                 state=_from_proto(proto.state),
                 trainable=tuple(proto.trainable),
                 frozen_sha256=proto.frozen_sha256,
+                frozen_int8=proto.frozen_int8,
             )
         except WeightsError as error:
             raise PlanError(f"the plan's manifest cannot be used: {error}") from error
