@@ -1,6 +1,7 @@
-"""Sliding windows along one axis: what convolution and pooling gradients are made of.
+"""Sliding windows along one axis: what convolution and pooling are made of.
 
-Everything is static: shapes are known, so each helper becomes a few slices, pads, reshapes and concatenations.
+Everything is static: shapes are known, so each helper becomes a few slices, pads, reshapes and concatenations, all of
+which XNNPACK runs.
 """
 
 from dataclasses import dataclass
@@ -36,8 +37,13 @@ class Window:
         """Elements, padding included, from the first tap of the first position to the last tap of the last."""
         return (self.positions - 1) * self.stride + (self.size - 1) * self.dilation + 1
 
+    @property
+    def blocks(self) -> int:
+        """Groups of `stride` elements in the span, the last one filled up."""
+        return -(-self.span // self.stride)
 
-def window(length: int, size: int, *, stride: int, dilation: int, positions: int, padding: str) -> Window:
+
+def window(length: int, size: int, *, stride: int, dilation: int, padding: str) -> Window:
     """The window that TensorFlow's SAME or VALID padding means.
 
     Raises:
@@ -45,53 +51,95 @@ def window(length: int, size: int, *, stride: int, dilation: int, positions: int
     """
     if padding not in {"SAME", "VALID"}:
         raise ValueError(f"padding {padding} has no lowering")
-    needed = (positions - 1) * stride + (size - 1) * dilation + 1
-    before = max(needed - length, 0) // 2 if padding == "SAME" else 0
+    same = padding == "SAME"
+    reach = (size - 1) * dilation
+    positions = -(-(length if same else length - reach) // stride)
+    before = max((positions - 1) * stride + reach + 1 - length, 0) // 2 if same else 0
     return Window(length, size, stride, dilation, before, positions)
 
 
-def pad_axis(tensor: Any, axis: int, before: int, after: int, value: float = 0.0) -> Any:
-    """Pad with `value`; negative widths cut off instead."""
+def pad(tensor: Any, widths: dict[int, tuple[int, int]], value: float = 0.0) -> Any:
+    """Put `value` before and after the axes, as many as `widths` says; negative widths cut off instead."""
     sizes = tensor.shape.as_list()
-    if before < 0 or after < 0:
-        begin, kept = [0] * len(sizes), list(sizes)
+    begin, kept, padding = [0] * len(sizes), list(sizes), [[0, 0] for _ in sizes]
+    for axis, (before, after) in widths.items():
         begin[axis] = max(-before, 0)
-        kept[axis] = sizes[axis] - max(-before, 0) - max(-after, 0)
+        kept[axis] -= max(-before, 0) + max(-after, 0)
+        padding[axis] = [max(before, 0), max(after, 0)]
+    if kept != sizes:
         tensor = tf.slice(tensor, begin, kept)
-    widths = [[0, 0] for _ in sizes]
-    widths[axis] = [max(before, 0), max(after, 0)]
-    if widths[axis] == [0, 0]:
-        return tensor
-    return tf.pad(tensor, widths, constant_values=value)
+    return tf.pad(tensor, padding, constant_values=value) if any(map(any, padding)) else tensor
 
 
-def fit(tensor: Any, axis: int, win: Window, value: float = 0.0) -> Any:
-    """Bring the axis from `length` to `span`: pad as the operation does, cut off what no window reaches."""
-    return pad_axis(tensor, axis, win.before, win.span - win.before - win.length, value)
+def cut(tensor: Any, start: dict[int, int], count: dict[int, int]) -> Any:
+    """`count` elements of some axes, beginning at `start`."""
+    sizes = tensor.shape.as_list()
+    begin = [start.get(axis, 0) for axis in range(len(sizes))]
+    kept = [count.get(axis, size) for axis, size in enumerate(sizes)]
+    return tensor if kept == sizes else tf.slice(tensor, begin, kept)
 
 
-def unfit(tensor: Any, axis: int, win: Window) -> Any:
-    """The adjoint of `fit`: the axis from `span` back to `length`."""
-    return pad_axis(tensor, axis, -win.before, win.length + win.before - win.span)
+def fit(tensor: Any, windows: dict[int, Window], value: float = 0.0) -> Any:
+    """Bring each axis from `length` to `span`: pad as the operation does, cut off what no window reaches."""
+    return pad(tensor, {axis: (one.before, one.span - one.before - one.length) for axis, one in windows.items()}, value)
 
 
 def tap(tensor: Any, axis: int, win: Window, index: int) -> Any:
-    """What the tap `index` of the window sees at each position: the axis from `span` to `positions`."""
-    rank, start = len(tensor.shape), index * win.dilation
-    stop = start + (win.positions - 1) * win.stride + 1
-    if win.stride == 1:
-        sizes = tensor.shape.as_list()
-        sizes[axis] = stop - start
-        return tf.slice(tensor, [start if one == axis else 0 for one in range(rank)], sizes)
-    cut = slice(start, stop, win.stride)
-    return tensor[tuple(cut if one == axis else slice(None) for one in range(rank))]
+    """What the tap `index` of the window sees at each position: an axis other than the last, `span` to `positions`.
 
-
-def untap(tensor: Any, axis: int, win: Window, index: int) -> Any:
-    """The adjoint of `tap`: the axis from `positions` to `span`, zeros where the tap never stood."""
-    spread = spread_axis(tensor, axis, win.stride)
+    A stride is a reshape and a contiguous slice, since XNNPACK takes no slice with a step.
+    """
     start = index * win.dilation
-    return pad_axis(spread, axis, start, win.span - start - spread.shape[axis])
+    if win.stride == 1:
+        return cut(tensor, {axis: start}, {axis: win.positions})
+    sizes = tensor.shape.as_list()
+    inner = sizes[axis + 1]
+    whole = pad(tensor, {axis: (0, win.blocks * win.stride - win.span)})
+    folded = tf.reshape(whole, [*sizes[:axis], win.blocks, win.stride * inner, *sizes[axis + 2 :]])
+    block, phase = divmod(start, win.stride)
+    return cut(folded, {axis: block, axis + 1: phase * inner}, {axis: win.positions, axis + 1: inner})
+
+
+def untaps(parts: list[Any], axis: int, win: Window) -> Any:
+    """The adjoint of `fit` and all taps: one tensor for each tap, the axis from `positions` to `length`, summed."""
+    if win.stride > 1:
+        return _untaps_with_stride(parts, axis, win)
+    starts = [index * win.dilation - win.before for index in range(win.size)]
+    whole = [
+        pad(part, {axis: (start, win.length - start - win.positions)})
+        for start, part in zip(starts, parts, strict=True)
+    ]
+    return add(whole)
+
+
+def _untaps_with_stride(parts: list[Any], axis: int, win: Window) -> Any:
+    """Sum the taps of each phase of the stride, then put the phases side by side."""
+    phases: list[list[Any]] = [[] for _ in range(win.stride)]
+    for index, part in enumerate(parts):
+        block, phase = divmod(index * win.dilation, win.stride)
+        phases[phase].append(pad(part, {axis: (block, win.blocks - block - win.positions)}))
+    sizes = parts[0].shape.as_list()
+    sizes[axis] = win.blocks
+    sums = [add(one) if one else tf.zeros(sizes) for one in phases]
+    sizes[axis] *= win.stride
+    whole = tf.reshape(concat(sums, axis + 1), sizes)
+    return pad(whole, {axis: (-win.before, win.length + win.before - sizes[axis])})
+
+
+def untaps_grouped(tensor: Any, axis: int, win: Window) -> Any:
+    """As `untaps`, with the tensors side by side in groups of the last axis: padded once, then cut and summed."""
+    width, last = tensor.shape[-1] // win.size, len(tensor.shape) - 1
+    if win.stride > 1:
+        return untaps([cut(tensor, {last: index * width}, {last: width}) for index in range(win.size)], axis, win)
+    before = max((win.size - 1) * win.dilation - win.before, 0)
+    padded = pad(tensor, {axis: (before, max(win.length + win.before - win.positions, 0))})
+    first = before + win.before
+    return add(
+        [
+            cut(padded, {axis: first - index * win.dilation, last: index * width}, {axis: win.length, last: width})
+            for index in range(win.size)
+        ]
+    )
 
 
 def spread_axis(tensor: Any, axis: int, stride: int) -> Any:
@@ -108,7 +156,7 @@ def spread_axis(tensor: Any, axis: int, stride: int) -> Any:
     rows = tf.pad(tf.reshape(tensor, [outer, 1, inner]), [[0, 0], [0, stride - 1], [0, 0]])
     wide = sizes.copy()
     wide[axis] = sizes[axis] * stride
-    return pad_axis(tf.reshape(rows, wide), axis, 0, 1 - stride)
+    return pad(tf.reshape(rows, wide), {axis: (0, 1 - stride)})
 
 
 def concat(tensors: list[Any], axis: int) -> Any:

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from fieldfare.converters.lowerings._registry import lowering
-from fieldfare.converters.lowerings._windows import pad_axis, spread_axis
+from fieldfare.converters.lowerings._windows import pad, spread_axis
 
 
 @lowering("StridedSlice")
@@ -35,7 +35,7 @@ def strided_slice(op: Any, gradient: Any) -> list[Any]:
     result = tf.reshape(gradient, kept)
     for axis, start in enumerate(starts):
         spread = spread_axis(result, axis, int(step[axis]))
-        result = pad_axis(spread, axis, int(start), sizes[axis] - int(start) - spread.shape[axis])
+        result = pad(spread, {axis: (int(start), sizes[axis] - int(start) - spread.shape[axis])})
     return [result, None, None, None]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from fieldfare.converters.lowerings._registry import lowering
-from fieldfare.converters.lowerings._windows import Window, add, fit, tap, unfit, untap, window
+from fieldfare.converters.lowerings._windows import Window, fit, pad, tap, untaps, window
 
 _LOWEST = -3.0e38
 _STEEP = 1e30
@@ -48,7 +48,7 @@ def _first_of_largest(patches: list[Any], result: Any, gradient: Any) -> list[An
 def _tiles(image: Any, result: Any, gradient: Any, rows: Window, cols: Window) -> Any:
     """Windows that do not overlap: cut the image into tiles by reshaping, which costs nothing."""
     batch, _, _, channels = image.shape.as_list()
-    fitted = fit(fit(image, 1, rows, _LOWEST), 2, cols, _LOWEST)
+    fitted = fit(image, {1: rows, 2: cols}, _LOWEST)
     lines = batch * rows.positions
     tiles = tf.reshape(fitted, [lines, rows.size, cols.positions, cols.size * channels])
     flat_shape = [lines, 1, cols.positions, channels]
@@ -61,23 +61,18 @@ def _tiles(image: Any, result: Any, gradient: Any, rows: Window, cols: Window) -
         for row in range(rows.size)
     ]
     whole = lines_of_tiles[0] if rows.size == 1 else tf.concat(lines_of_tiles, 1)
-    return unfit(unfit(tf.reshape(whole, fitted.shape), 1, rows), 2, cols)
+    return pad(
+        tf.reshape(whole, fitted.shape),
+        {axis: (-one.before, one.length + one.before - one.span) for axis, one in ((1, rows), (2, cols))},
+    )
 
 
 def _overlapping(image: Any, result: Any, gradient: Any, rows: Window, cols: Window) -> Any:
-    fitted = fit(fit(image, 1, rows, _LOWEST), 2, cols, _LOWEST)
+    fitted = fit(image, {1: rows, 2: cols}, _LOWEST)
     patches = [tap(tap(fitted, 1, rows, row), 2, cols, col) for row in range(rows.size) for col in range(cols.size)]
     shares = _first_of_largest(patches, result, gradient)
-    lines = [
-        untap(
-            add([untap(shares[row * cols.size + col], 2, cols, col) for col in range(cols.size)]),
-            1,
-            rows,
-            row,
-        )
-        for row in range(rows.size)
-    ]
-    return unfit(unfit(add(lines), 1, rows), 2, cols)
+    lines = [untaps(shares[row * cols.size : (row + 1) * cols.size], 2, cols) for row in range(rows.size)]
+    return untaps(lines, 1, rows)
 
 
 @lowering("AvgPool")
@@ -92,8 +87,7 @@ def avg_pool(op: Any, gradient: Any) -> Any:
     rows, cols = _windows(op)
     counts = np.outer(_inside(rows), _inside(cols)).astype(np.float32)
     share = gradient * tf.constant(1.0 / counts[None, :, :, None])
-    lines = add([untap(share, 1, rows, row) for row in range(rows.size)])
-    return unfit(unfit(add([untap(lines, 2, cols, col) for col in range(cols.size)]), 1, rows), 2, cols)
+    return untaps([untaps([share] * cols.size, 2, cols)] * rows.size, 1, rows)
 
 
 def _inside(win: Window) -> Any:
@@ -103,7 +97,7 @@ def _inside(win: Window) -> Any:
 
 
 def _windows(op: Any) -> tuple[Window, Window]:
-    image, result = op.inputs[-1], op.outputs[0]
+    image = op.inputs[-1]
     sizes, strides, padding = op.get_attr("ksize"), op.get_attr("strides"), op.get_attr("padding").decode()
     pair = [
         window(
@@ -111,7 +105,6 @@ def _windows(op: Any) -> tuple[Window, Window]:
             sizes[axis],
             stride=strides[axis],
             dilation=1,
-            positions=result.shape[axis],
             padding=padding,
         )
         for axis in (1, 2)
