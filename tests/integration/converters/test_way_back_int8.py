@@ -127,7 +127,7 @@ def test_frozen_int8_weights_are_calibrated_as_float_ones_are(digits, int8):
 
 @pytest.mark.parametrize("name", ["frozen", "mlp", "several", "words"])
 def test_the_plans_metrics_measure_predictions(exported, name):
-    from fieldfare.converters._parity import random_batches
+    from fieldfare.converters._batches import random_batches
 
     case = exported(name)
     runtime = PlanRuntime(case.plan)
@@ -142,7 +142,7 @@ def test_the_plans_metrics_measure_predictions(exported, name):
 
 @pytest.mark.parametrize("name", ["frozen", "layers", "several", "words"])
 def test_any_model_can_be_calibrated(exported, name):
-    from fieldfare.converters._parity import random_batches
+    from fieldfare.converters._batches import random_batches
 
     case = exported(name)
     runtime = PlanRuntime(case.plan)
