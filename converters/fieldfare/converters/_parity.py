@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fieldfare.converters._batches import random_batches
 from fieldfare.converters.lowerings.random import random_layers
 from fieldfare.converters.models import Selection, functional_form, packed_inputs, selected, trainable_rules
-from fieldfare.converters.tracing import state_name
+from fieldfare.converters.tracing import optimizer_state
 from fieldfare.converters.training import Training, resolve_training
 from fieldfare.core.errors import ModelError, WeightsError
 from fieldfare.core.metrics import LOSS, add_metrics, means
@@ -249,20 +249,20 @@ def _weights(runtime: PlanRuntime, reference: _Reference, idle: Sequence[str]) -
 
 
 def _state(runtime: PlanRuntime, reference: _Reference, idle: Sequence[str]) -> dict[str, float]:
-    by_path = {state_name(one): one.numpy() for one in reference.training.optimizer.variables}
+    theirs = {name: one.numpy() for name, one in optimizer_state(reference.training.optimizer).items()}
     kinds: dict[str, float] = {}
     # "dense_kernel_velocity": the kind is the last word.
-    for path, value in by_path.items():
+    for path, value in theirs.items():
         kind = path.rpartition("_")[2]
         kinds[kind] = max(kinds.get(kind, 0.0), float(np.abs(value).max()))
     unmoved = [name.replace("/", "_") for name in idle]
     mine = runtime.get_state()
     # Another optimiser has other variables.
-    alone = dict.fromkeys(set(mine) ^ {name for name in by_path if name != "learning_rate"}, math.inf)
+    alone = dict.fromkeys(set(mine) ^ set(theirs), math.inf)
     return alone | {
-        name: _relative(value, by_path[name], _FLOOR * kinds[name.rpartition("_")[2]])
+        name: _relative(value, theirs[name], _FLOOR * kinds[name.rpartition("_")[2]])
         for name, value in mine.items()
-        if name in by_path and not any(one in name for one in unmoved)
+        if name in theirs and not any(one in name for one in unmoved)
     }
 
 

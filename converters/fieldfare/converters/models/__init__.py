@@ -4,7 +4,7 @@ from fieldfare.converters.models._checks import describe, flat_layers, model_pro
 from fieldfare.converters.models._functional import functional_form, input_names, output_names, packed_inputs
 from fieldfare.converters.models._lora import Adapter
 from fieldfare.converters.models._overrides import overridden
-from fieldfare.converters.models._selection import Selection, Weight, selected, trainable_rules
+from fieldfare.converters.models._selection import Selection, Weight, selected, trainable_rules, unique_names
 
 __all__ = [
     "Adapter",
@@ -20,4 +20,5 @@ __all__ = [
     "packed_inputs",
     "selected",
     "trainable_rules",
+    "unique_names",
 ]

@@ -89,10 +89,11 @@ def adapter(layer: Any, rank: int, *, seed: int) -> Adapter:
     new = next(one for one in "zyxwvutsrqponmlkjihgfedcba" if one not in equation)
     small = "".join(one for one in inputs if one not in contracted) + new
     first, second = "".join(contracted) + new, new + "".join(others)
+    name = kernel.path.replace("/", "_")
     return Adapter(
         layer=layer,
         kernel=kernel,
-        down=keras.Variable(values, name="lora_a"),
-        up=keras.Variable(np.zeros((rank, *up), np.float32), name="lora_b"),
+        down=keras.Variable(values, name=f"{name}_lora_a"),
+        up=keras.Variable(np.zeros((rank, *up), np.float32), name=f"{name}_lora_b"),
         equations=(f"{inputs},{first}->{small}", f"{small},{second}->{output}", f"{first},{second}->{kernel_axes}"),
     )

@@ -109,7 +109,7 @@ def _selection(model: Any, trained: list[Any], adapters: tuple[Adapter, ...]) ->
     ]
     named = [*((one.path, one) for one in trained), *factors]
     statistics = [(one.path, one) for one in _statistics(model)]
-    names = _unique([name for name, _ in (*named, *statistics)])
+    names = unique_names([name for name, _ in (*named, *statistics)])
     weights = tuple(
         Weight(name, variable, WeightRole.TRAINED if index < len(named) else WeightRole.STATISTIC)
         for index, (name, (_, variable)) in enumerate(zip(names, (*named, *statistics), strict=True))
@@ -124,7 +124,8 @@ def _statistics(model: Any) -> Iterator[Any]:
             yield from layer.non_trainable_variables
 
 
-def _unique(names: Iterable[str]) -> list[str]:
+def unique_names(names: Iterable[str]) -> list[str]:
+    """The names in their order; of equal ones, all but the first get a number."""
     taken: set[str] = set()
     result = []
     for given in names:

@@ -12,7 +12,7 @@ import tensorflow as tf
 from fieldfare.converters._keys import INFER_ONE
 from fieldfare.converters.lowerings import lowered_graph
 from fieldfare.converters.lowerings.random import seeds_at_rest, step_phase
-from fieldfare.converters.models import Selection, flat_layers, packed_inputs
+from fieldfare.converters.models import Selection, flat_layers, packed_inputs, unique_names
 from fieldfare.converters.tracing._adaptations import BatchSums, unrolled, weighted_batch
 from fieldfare.converters.tracing._blame import Owners, recorded_owners, state_problems
 from fieldfare.converters.training import Term, Training
@@ -102,16 +102,12 @@ class _Tracer:
         self._weights = list(zip(selection.tensors, (one.variable for one in selection.weights), strict=True))
         self._trained = selection.trained
         self.problems: list[str] = []
-        # The rate comes with each call.
-        kept = [one for one in training.optimizer.variables if not one.path.endswith("learning_rate")]
-        self._optimizer_state = kept
+        named = optimizer_state(training.optimizer)
+        self._optimizer_state = list(named.values())
         self._initial = [(one, one.numpy()) for one in training.optimizer.variables]
         self.state = tuple(
-            PlanTensor(
-                TensorSpec(state_name(one), keras.backend.standardize_dtype(one.dtype), tuple(one.shape)),
-                f"state_{index}",
-            )
-            for index, one in enumerate(kept)
+            PlanTensor(TensorSpec(name, keras.backend.standardize_dtype(one.dtype), tuple(one.shape)), f"state_{index}")
+            for index, (name, one) in enumerate(named.items())
         )
 
     def train(self, owners: Owners) -> Any:
@@ -246,9 +242,14 @@ class _Tracer:
         return sum((one.regularizer(one) for one in self._trained if one.regularizer is not None), tf.constant(0.0))
 
 
-def state_name(variable: Any) -> str:
-    """Name of an optimiser's variable in a plan: its path without the optimiser's name, which Keras counts."""
-    return str(variable.path).partition("/")[2]
+def optimizer_state(optimizer: Any) -> dict[str, Any]:
+    """The variables of a built optimiser by the names that a plan gives them; without the rate, which calls bring.
+
+    A name is Keras's path without the optimiser's own name, which Keras counts.
+    """
+    kept = [one for one in optimizer.variables if not one.path.endswith("learning_rate")]
+    names = unique_names(str(one.path).partition("/")[2] for one in kept)
+    return dict(zip(names, kept, strict=True))
 
 
 def _metric_weight(index: int) -> str:
