@@ -20,7 +20,7 @@ SPECS = (TensorSpec("x", "float32", (1,)), TensorSpec("y", "float32", (1,)))
 
 
 class InterruptingPath:
-    """A path that tells when it is sent to a worker, and lets Ctrl-C come just then, in another thread than the main."""
+    """A path that tells when it is sent to a worker; just then Ctrl-C comes, in a thread that is not the main one."""
 
     def __init__(self, path: Path, console: Console) -> None:
         self.path, self.console = path, console

@@ -59,7 +59,9 @@ def test_all_workers_killed_at_once(fleet: Running):
     for worker in fleet.workers(PROCESSES):
         worker.kill()
     assert fleet.ended(SECONDS) == 1
-    assert "lost: the worker process fieldfare-devices-0 ended with exit code -9" in fleet.said
+    # The first that died in the fleet's eyes, which may look at any moment between two of these.
+    assert "lost: the worker process fieldfare-devices-" in fleet.said
+    assert "ended with exit code -9" in fleet.said
 
 
 def test_workers_end_when_their_parent_is_killed(fleet: Running):

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from fieldfare.core.rounds import PaceSettings
 from fieldfare.core.weights import unpack_weights
 from fieldfare.emulator.demo._digits import DigitsSplit, export_plan, split_digits
 from fieldfare.emulator.demo._folder import STATE, prepare_folder
+from fieldfare.emulator.demo._interrupts import kept_interrupts
 from fieldfare.emulator.demo._results import write_results
 from fieldfare.emulator.demo._settings import (
     HELD_OUT_SHARE,
@@ -47,6 +49,11 @@ def run_demo(settings: DemoSettings, console: Console) -> bool:
     if settings.port and (why := why_not_bound(Address("127.0.0.1", settings.port))) is not None:
         raise ConfigError(why, field="--port")
     folder = prepare_folder(settings.output)
+    with kept_interrupts() as obey_interrupt:
+        return _run_steps(folder, settings, console, obey_interrupt)
+
+
+def _run_steps(folder: Path, settings: DemoSettings, console: Console, obey_interrupt: Callable[[], None]) -> bool:
     started = time.monotonic()
     with Aggregator(
         folder / STATE, listen=f"127.0.0.1:{settings.port}", settings=ServerSettings(pace=_PACE)
@@ -62,8 +69,9 @@ def run_demo(settings: DemoSettings, console: Console) -> bool:
         plan_path = folder / "plan.tflite"
         with quiet_native_output():
             manifest = export_plan(plan_path, settings.seed)
+        obey_interrupt()
         devices = _fill_stores(folder / "devices", split, manifest, settings.seed)
-        outcome = _train(folder, plan_path, devices, aggregator, settings, console)
+        outcome = _train(folder, plan_path, devices, aggregator, settings, console, obey_interrupt)
     console.say("4/4  measuring on digits that no device holds, writing the results")
     with quiet_native_output():
         accuracy = write_results(folder, manifest, split, settings, outcome, time.monotonic() - started)
@@ -91,6 +99,7 @@ def _train(
     aggregator: Aggregator,
     settings: DemoSettings,
     console: Console,
+    obey_interrupt: Callable[[], None],
 ) -> DemoOutcome:
     """Start the fleet, submit the task and watch it to its end."""
     fleet = Fleet(
@@ -115,6 +124,7 @@ def _train(
                 if status.state not in {task_pb2.TASK_STATE_RUNNING, task_pb2.TASK_STATE_PAUSED}:
                     break
                 fleet.check()
+                obey_interrupt()
                 time.sleep(_POLL_S)
         _, weights = unpack_weights(admin.fetch(status.checkpoint))
         return DemoOutcome(status, weights, fleet.processes, time.monotonic() - began)
