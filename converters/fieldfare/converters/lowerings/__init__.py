@@ -11,7 +11,18 @@ a function `(wanted) -> tensor` takes its place wherever the traced code asks fo
 Importing this package imports TensorFlow.
 """
 
-from fieldfare.converters.lowerings import activation, convolution, depthwise, error_function, indexing, pooling, random
+from fieldfare.converters.lowerings import (
+    activation,
+    convolution,
+    depthwise,
+    error_function,
+    indexing,
+    pooling,
+    random,
+    ranking,
+    resizing,
+    volumes,
+)
 from fieldfare.converters.lowerings._registry import (
     Lowering,
     Replacement,
@@ -37,6 +48,10 @@ __all__ = [
     "lowering",
     "pooling",
     "random",
+    "ranking",
+    "reductions",
     "replaced_ops",
     "replacement",
+    "resizing",
+    "volumes",
 ]

@@ -1,11 +1,13 @@
 """What cannot be exported, found before anything is traced: every offending layer and setting, not just the first."""
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
 
 _INPUT_DTYPES = {"float32", "int8", "uint8", "int16", "int32", "int64", "bool"}
+_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")  # TensorFlow's own, of a scope
 _SHAPE_HELP = "give Input(shape=...) a number for every axis (pad or crop the examples to it)"
 
 
@@ -81,9 +83,30 @@ def _precision(layer: Any) -> str | None:
     return None
 
 
+def _aspect_ratio(layer: Any) -> str | None:
+    for setting, layers in (("crop_to_aspect_ratio", "Cropping2D"), ("pad_to_aspect_ratio", "ZeroPadding2D")):
+        if isinstance(layer, keras.layers.Resizing) and getattr(layer, setting):
+            return f"has {setting}=True, whose bounds are computed while it runs: put {layers} in front of it instead"
+    return None
+
+
+def _name(layer: Any) -> str | None:
+    own = (*layer._trainable_variables, *layer._non_trainable_variables)
+    if all(_NAME.fullmatch(one.path) for one in own):
+        return None
+    return "has a name that TensorFlow cannot save: pass name=... of ASCII letters and digits, a letter first"
+
+
 def _unsupported(layer: Any) -> str | None:
-    for kind in type(layer).__mro__:
-        if reason := REFUSED_LAYERS.get(kind.__name__):
+    return refusal(type(layer))
+
+
+def refusal(kind: type) -> str | None:
+    """Why layers of this class are refused, and what to do instead; None where they are not."""
+    for one in kind.__mro__:
+        if one.__name__ in _FIXED_IMAGE_LAYERS:
+            return None
+        if reason := REFUSED_LAYERS.get(one.__name__):
             return reason
     return None
 
@@ -114,9 +137,14 @@ REFUSED_LAYERS: dict[str, str] = {
 }
 """Name of a Keras layer's class, or of a class that it inherits from, to why it is refused and what to do instead."""
 
+_FIXED_IMAGE_LAYERS = {"CenterCrop", "Resizing"}
+"""Heirs of `BaseImagePreprocessingLayer` that do the same to every image."""
+
 _LAYER_CHECKS: tuple[Callable[[Any], str | None], ...] = (
     _activity,
+    _aspect_ratio,
     _channels_first,
+    _name,
     _precision,
     _stateful,
     _unsupported,

@@ -33,6 +33,20 @@ def unrolled(model: Any) -> Iterator[None]:
 
 
 @contextmanager
+def inlined() -> Iterator[None]:
+    """Trace functions that a layer compiles by itself (a grouped convolution) into the graph that calls them.
+
+    A graph of their own would have gradients of its own, past the lowerings.
+    """
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
+
+
+@contextmanager
 def weighted_batch(model: Any, weight: Any) -> Iterator[BatchSums]:
     """Let batch normalisation and activity regularisers leave out examples of weight 0.
 

@@ -13,9 +13,9 @@ from fieldfare.converters._keys import INFER_ONE
 from fieldfare.converters.lowerings import lowered_graph
 from fieldfare.converters.lowerings.random import seeds_at_rest, step_phase
 from fieldfare.converters.models import Selection, flat_layers, packed_inputs, unique_names
-from fieldfare.converters.tracing._adaptations import BatchSums, unrolled, weighted_batch
+from fieldfare.converters.tracing._adaptations import BatchSums, inlined, unrolled, weighted_batch
 from fieldfare.converters.tracing._blame import Owners, recorded_owners, state_problems
-from fieldfare.converters.training import Term, Training
+from fieldfare.converters.training import Term, Training, starting_points, without_branches
 from fieldfare.core.errors import ModelError
 from fieldfare.core.plans import WEIGHT_SUM, PlanTensor, WeightRole
 from fieldfare.core.weights import TensorSpec
@@ -70,7 +70,7 @@ def trace_signatures(
     adapters = [variable for one in selection.adapters for variable in (one.down, one.up)]
     module.kept = [variable.value for variable in (*model.variables, *adapters, *training.optimizer.variables)]
     owners: Owners = {}
-    with unrolled(model), seeds_at_rest(), recorded_owners(model, owners):
+    with unrolled(model), inlined(), seeds_at_rest(), recorded_owners(model, owners):
         signatures = {
             "train": tracer.train(owners),
             "evaluate": tracer.evaluate(),
@@ -104,7 +104,9 @@ class _Tracer:
         self.problems: list[str] = []
         named = optimizer_state(training.optimizer)
         self._optimizer_state = list(named.values())
-        self._initial = [(one, one.numpy()) for one in training.optimizer.variables]
+        copies = starting_points(training.optimizer, selection.trained)
+        self._copies = [(one, copies[id(one)]) for one in training.optimizer.variables if id(one) in copies]
+        self._initial = [(one, one.numpy()) for one in training.optimizer.variables if id(one) not in copies]
         self.state = tuple(
             PlanTensor(TensorSpec(name, keras.backend.standardize_dtype(one.dtype), tuple(one.shape)), f"state_{index}")
             for index, (name, one) in enumerate(named.items())
@@ -116,7 +118,7 @@ class _Tracer:
             loss, slopes = self._differentiate(feeds)
             self.problems.extend(state_problems(tf.compat.v1.get_default_graph(), owners, self._model))
             optimizer.learning_rate = feeds["learning_rate"]
-            with tf.control_dependencies([loss]):
+            with tf.control_dependencies([loss]), without_branches(optimizer):
                 optimizer.apply(slopes, self._trained)
             return {"loss": loss}
 
@@ -179,10 +181,13 @@ class _Tracer:
 
     def set_weights(self) -> Any:
         def write(**feeds: Any) -> dict[str, Any]:
-            for one, variable in self._weights:
-                variable.value.assign(feeds[one.key])
+            fed = {id(variable): feeds[one.key] for one, variable in self._weights}
+            for _, variable in self._weights:
+                variable.value.assign(fed[id(variable)])
             for variable, initial in self._initial:
                 variable.value.assign(tf.fill(initial.shape, initial.flat[0]) if _constant(initial) else initial)
+            for variable, weight in self._copies:
+                variable.value.assign(fed[id(weight)])
             return {"count": tf.constant(len(self._weights), tf.int32)}
 
         return _traced(write, {one.key: tf.TensorSpec(one.spec.shape, tf.float32) for one, _ in self._weights})
@@ -199,7 +204,7 @@ class _Tracer:
     def _forward(self, feeds: Mapping[str, Any], *, training: bool) -> Iterator[tuple[list[Any], Any]]:
         """Outputs, and what is added to the mean loss: penalties of weights and activities."""
         batch = [feeds[one.key] for one in (*self._training.inputs, *self._training.targets)]
-        phase = step_phase(self._training.optimizer.iterations.value, batch) if training else None
+        phase = step_phase(self._training.optimizer._iterations.value, batch) if training else None
         with ExitStack() as stack:
             stack.enter_context(lowered_graph(training=training, phase=phase))
             summed = stack.enter_context(weighted_batch(self._model, feeds["example_weight"]))
@@ -248,7 +253,7 @@ def optimizer_state(optimizer: Any) -> dict[str, Any]:
     A name is Keras's path without the optimiser's own name, which Keras counts.
     """
     kept = [one for one in optimizer.variables if not one.path.endswith("learning_rate")]
-    names = unique_names(str(one.path).partition("/")[2] for one in kept)
+    names = unique_names(str(one.path).partition("/")[2] or one.path for one in kept)
     return dict(zip(names, kept, strict=True))
 
 
