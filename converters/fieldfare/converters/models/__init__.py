@@ -1,6 +1,6 @@
 """What is exported of a Keras model: its functional form, the weights that train, and what stands in the way."""
 
-from fieldfare.converters.models._checks import describe, flat_layers, model_problems
+from fieldfare.converters.models._checks import describe, flat_layers, model_problems, refusal
 from fieldfare.converters.models._functional import functional_form, input_names, output_names, packed_inputs
 from fieldfare.converters.models._lora import Adapter
 from fieldfare.converters.models._overrides import overridden
@@ -18,6 +18,7 @@ __all__ = [
     "output_names",
     "overridden",
     "packed_inputs",
+    "refusal",
     "selected",
     "trainable_rules",
     "unique_names",
