@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(4, os.cpu_count() or 1))')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format protos golden clean
+.PHONY: help setup demo test lint format protos golden support clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -46,6 +46,9 @@ protos: $(READY)  ## regenerate the Python code of the .proto files
 
 golden: $(READY)  ## write the golden bytes anew, for a new message or field; read the diff
 	@$(BIN)/python -m tests.conformance.make_golden
+
+support: $(READY)  ## write the table of supported layers, docs/support.md, anew
+	@$(BIN)/python -m tests.parity.table
 
 clean:  ## remove the virtual environment, caches and runs
 	rm -rf $(VENV) runs .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
