@@ -14,12 +14,14 @@ Importing this package imports TensorFlow.
 from fieldfare.converters.lowerings import (
     activation,
     convolution,
+    counting,
     depthwise,
     error_function,
     indexing,
     pooling,
     random,
     ranking,
+    reductions,
     resizing,
     volumes,
 )
@@ -40,6 +42,7 @@ __all__ = [
     "Wanted",
     "activation",
     "convolution",
+    "counting",
     "depthwise",
     "error_function",
     "indexing",

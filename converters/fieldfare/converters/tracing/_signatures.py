@@ -1,5 +1,6 @@
 """Traces the signatures of a plan."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -250,10 +251,13 @@ class _Tracer:
 def optimizer_state(optimizer: Any) -> dict[str, Any]:
     """The variables of a built optimiser by the names that a plan gives them; without the rate, which calls bring.
 
-    A name is Keras's path without the optimiser's own name, which Keras counts.
+    A name is Keras's path without the optimiser's own name, which Keras counts. So it does with the name "variable"
+    of those that an optimiser makes without a name.
     """
     kept = [one for one in optimizer.variables if not one.path.endswith("learning_rate")]
-    names = unique_names(str(one.path).partition("/")[2] or one.path for one in kept)
+    names = unique_names(
+        str(one.path).partition("/")[2] or re.sub(r"^variable_\d+$", "variable", one.path) for one in kept
+    )
     return dict(zip(names, kept, strict=True))
 
 

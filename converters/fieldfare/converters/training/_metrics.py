@@ -1,6 +1,6 @@
 """Metrics: those of Keras that are means over examples or quotients of two counts, and functions of the user's own."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -8,16 +8,38 @@ import tensorflow as tf
 
 from fieldfare.converters.models import output_names
 from fieldfare.converters.training._outputs import is_sparse, name_of, spread
+from fieldfare.converters.training._ratios import ratio_parts
 from fieldfare.converters.training._sums import PerExample, Sums, Term, mean_of, ratio_of
 
-_HELP = "use one that is a mean over examples (accuracy, mae, ...) or a ratio (Precision, Recall), or a function"
+_HELP = "use one that is a mean over examples (accuracy, mae, ...) or a quotient of counts (Precision, Recall)"
 _ACCURACY = {"accuracy", "acc"}
-_WAYS_ROUND = {
-    "AUC": "compute it from the outputs of infer, or report Precision and Recall",
-    "RootMeanSquaredError": "report mean_squared_error and take its root",
-    "F1Score": "compute it from Precision and Recall",
-    "FBetaScore": "compute it from Precision and Recall",
-    "R2Score": "report mean_squared_error, and divide by the variance",
+_COUNT = "is a count, which says nothing without the number of examples: report Precision and Recall"
+_CURVE = "needs counts for many thresholds: compute it from the outputs of infer, or report Precision and Recall"
+_SCORE = 'is a mean of quotients: use average="micro", or Precision and Recall with class_id'
+_UNION = "is a mean of quotients: use IoU, BinaryIoU or OneHotIoU with one target class, once for each class"
+_REFUSED = {
+    "AUC": _CURVE,
+    "F1Score": _SCORE,
+    "FBetaScore": _SCORE,
+    "FalseNegatives": _COUNT,
+    "FalsePositives": _COUNT,
+    "BinaryIoU": _UNION,
+    "IoU": _UNION,
+    "Mean": "takes values instead of targets and outputs: give a function (y_true, y_pred)",
+    "MeanIoU": _UNION,
+    "OneHotIoU": _UNION,
+    "OneHotMeanIoU": _UNION,
+    "Precision": "is one quotient with a single threshold and without top_k: give it once for each threshold",
+    "PrecisionAtRecall": _CURVE,
+    "R2Score": "is no mean over examples: report mean_squared_error, and divide it by the variance of the targets",
+    "Recall": "is one quotient with a single threshold and without top_k: give it once for each threshold",
+    "RecallAtPrecision": _CURVE,
+    "RootMeanSquaredError": "is no mean over examples: report mean_squared_error, and take its root",
+    "SensitivityAtSpecificity": _CURVE,
+    "SpecificityAtSensitivity": _CURVE,
+    "Sum": "takes values instead of targets and outputs: give a function (y_true, y_pred)",
+    "TrueNegatives": _COUNT,
+    "TruePositives": _COUNT,
 }
 
 
@@ -70,11 +92,11 @@ def _metric(given: Any, loss_name: str, shape: Sequence[Any], problems: list[str
         own = _OWN_MEANS.get(type(found).__name__)
         function, arguments = own or found._fn, {} if own else found._fn_kwargs
         return name, mean_of(_with(function, arguments), masks_itself=False)
-    if (parts := _ratio(found)) is not None:
+    if (parts := ratio_parts(found, shape)) is not None:
         return name, ratio_of(parts)
     if isinstance(found, keras.metrics.Metric):
-        help_ = _WAYS_ROUND.get(type(found).__name__, _HELP)
-        problems.append(f"metric {name!r} is no mean over examples: {help_}")
+        reason = _REFUSED.get(type(found).__name__, f"is no mean over examples: {_HELP}")
+        problems.append(f"metric {name!r} {reason}")
         return None
     if not callable(found):
         problems.append(f"metric {given!r} is not known to Keras: {_HELP}")
@@ -84,23 +106,6 @@ def _metric(given: Any, loss_name: str, shape: Sequence[Any], problems: list[str
 
 def _with(function: Any, arguments: Mapping[str, Any]) -> PerExample:
     return lambda targets, outputs: function(targets, outputs, **arguments)
-
-
-def _ratio(found: Any) -> Callable[[Any, Any], tuple[Any, Any]] | None:
-    """What a precision or recall with one threshold counts; None for other metrics."""
-    if not isinstance(found, keras.metrics.Precision | keras.metrics.Recall):
-        return None
-    if len(found.thresholds) != 1 or found.top_k is not None or found.class_id is not None:
-        return None
-    (threshold,) = found.thresholds
-    of_predictions = isinstance(found, keras.metrics.Precision)
-
-    def parts(targets: Any, outputs: Any) -> tuple[Any, Any]:
-        true = tf.cast(tf.cast(targets, tf.bool), tf.float32)
-        said = tf.cast(tf.cast(outputs, tf.float32) > threshold, tf.float32)
-        return true * said, said if of_predictions else true
-
-    return parts
 
 
 def _sparse_hits(targets: Any, outputs: Any) -> Any:

@@ -75,6 +75,9 @@ def ratio_of(parts: Callable[[Any, Any], tuple[Any, Any]]) -> Sums:
 
     def sums(targets: Any, outputs: Any, weight: Any) -> tuple[Any, Any]:
         above, below = parts(targets, outputs)
+        if (mask := mask_of(outputs)) is not None:
+            present = _like(tf.cast(mask, tf.float32), above)
+            above, below = above * present, below * present
         return tf.reduce_sum(weight * _per_example(above)), tf.reduce_sum(weight * _per_example(below))
 
     return sums
