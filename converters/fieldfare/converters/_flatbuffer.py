@@ -4,6 +4,7 @@ A plan initialises its variables in a subgraph of its own: VAR_HANDLE and a cons
 subgraphs name a variable by its container and shared name, and take its value with READ_VARIABLE.
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -189,6 +190,19 @@ def prune_tensors(tree: Any, subgraph: Any) -> None:
         if tree.subgraphs[one.subgraphIndex] is subgraph:
             for entry in (*one.inputs, *one.outputs):
                 entry.tensorIndex = places[int(entry.tensorIndex)]
+
+
+def merge_buffers(tree: Any) -> None:
+    """Let constants of equal bytes share a buffer; those that are dropped have no users left."""
+    kept: dict[bytes, int] = {}
+    places = {
+        index: kept.setdefault(hashlib.sha256(np.ascontiguousarray(one.data, np.uint8).data).digest(), index)
+        for index, one in enumerate(tree.buffers)
+        if one.data is not None and len(one.data)
+    }
+    for subgraph in tree.subgraphs:
+        for tensor in subgraph.tensors:
+            tensor.buffer = places.get(int(tensor.buffer), int(tensor.buffer))
 
 
 def prune_buffers(tree: Any) -> None:

@@ -22,7 +22,7 @@ class Chain:
     """
 
     def __init__(self, tree: Any, subgraph: Any, start: int, name: bytes) -> None:
-        self._tree, self._subgraph, self._name = tree, subgraph, name
+        self._tree, self._subgraph, self.name = tree, subgraph, name
         self.value = start
         self.operators: list[Any] = []
 
@@ -34,7 +34,7 @@ class Chain:
     def constant(self, array: NDArray[Any]) -> int:
         """Index of a new constant tensor."""
         kind = _TYPES[array.dtype.name]
-        return add_tensor(self._subgraph, self._name + b"/constant", array.shape, kind, add_buffer(self._tree, array))
+        return add_tensor(self._subgraph, self.name + b"/constant", array.shape, kind, add_buffer(self._tree, array))
 
     def then(
         self,
@@ -47,7 +47,7 @@ class Chain:
         version: int = 1,
     ) -> None:
         """Append the operator `name`, whose output becomes the value."""
-        label = self._name + b"/" + name.lower().encode()
+        label = self.name + b"/" + name.lower().encode()
         output = add_tensor(self._subgraph, label, shape, kind)
         self.operators.append(new_operator(self._tree, name, inputs, [output], options, version))
         self.value = output

@@ -4,11 +4,13 @@ from typing import Any, Literal
 
 from fieldfare.converters._flatbuffer import (
     is_op,
+    merge_buffers,
     pack,
     parse,
     prune_buffers,
     prune_op_codes,
     prune_tensors,
+    signature,
 )
 from fieldfare.converters.freezing._float import float_product
 from fieldfare.converters.freezing._int8 import QuantizedMatrix, int8_gather, int8_product, quantize
@@ -41,6 +43,7 @@ def freeze_constants(model: bytes, *, dtype: FrozenDtype = "float32") -> bytes:
     for subgraph in tree.subgraphs:
         subgraph.operators = [new for old in subgraph.operators for new in replacements.get(id(old), [old])]
         prune_tensors(tree, subgraph)
+    merge_buffers(tree)
     prune_buffers(tree)
     prune_op_codes(tree)
     return pack(tree)
@@ -57,10 +60,12 @@ def _int8_replacements(tree: Any) -> _Replacements:
     shares = share(products)
     values = {one.matrix: one.weight for one in products}
     kept = {one.matrix: quantize(tree, values[one.matrix]) for one in shares.values()}
+    trained = tree.subgraphs[signature(tree, "train").subgraphIndex]
     found = {}
     for product in products:
         place = shares[product.matrix]
-        found[id(product.operator)] = int8_product(tree, product, place, kept[place.matrix])
+        packed = product.subgraph is trained and not place.transposed
+        found[id(product.operator)] = int8_product(tree, product, place, kept[place.matrix], packed=packed)
     return found | _int8_tables(tree, kept)
 
 
