@@ -19,6 +19,18 @@ def build():
 def noisy():
     return keras.Sequential([keras.Input((3,)), keras.layers.SpectralNormalization(keras.layers.Dense(2), name="hiss")])
 
+class Reader(keras.Model):
+    def __init__(self):
+        super().__init__(name="reader")
+        self.words, self.middle = keras.layers.Embedding(20, 4), keras.layers.Dense(3, name="middle")
+        self.head = keras.layers.Dense(2, name="head")
+
+    def call(self, ids):
+        return self.head(self.middle(keras.ops.mean(self.words(ids), axis=1)))
+
+def reader():
+    return Reader()
+
 def nothing():
     return None
 
@@ -82,10 +94,35 @@ def test_a_check_that_fails_gives_a_status(fieldfare, source, tmp_path):
     assert (status, "NOT equal" in out) == (1, True)
 
 
+def test_a_subclassed_model_of_which_a_part_trains(fieldfare, source, tmp_path):
+    plan = tmp_path / "plan.tflite"
+    words = [
+        "--loss",
+        "mse",
+        "--input",
+        "ids=int32:5",
+        "--trainable",
+        "head",
+        "--trainable",
+        "lora:1:middle",
+        "--check",
+    ]
+    status, out, err = fieldfare("export", f"{source}:reader", "-o", plan, *words)
+    assert (status, err) == (0, "")
+    assert "takes  ids: int32 [5]" in out
+    assert "trainable: head, lora:1:middle; the rest is frozen in float32" in out
+    assert "equal within 1e-05" in out
+    assert len(read_manifest(plan.read_bytes()).weights) == 4
+
+
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
         (["export", "{source}:noisy", "-o", "{folder}/p.tflite", "--loss", "mse"], "'hiss'"),
+        (["export", "{source}:reader", "-o", "{folder}/p.tflite", "--loss", "mse"], "inputs=keras.Input"),
+        (["export", "{source}:reader", "-o", "{folder}/p.tflite", "--input", "int32"], "'int32' is not understood"),
+        (["export", "{source}:reader", "-o", "{folder}/p.tflite", "--input", "odd:5"], "'odd:5': Invalid dtype"),
+        (["export", "{source}:build", "-o", "{folder}/p.tflite", "--trainable", "heda"], "no layer with weights"),
         (["export", "{source}:build", "-o", "{folder}/none/p.tflite", "--loss", "mse"], "there is no folder"),
         (["export", "{source}:build", "-o", "{folder}/p.tflite"], "no loss was given"),
         (["export", "{source}:build", "-o", "{folder}/p.tflite", "--loss", "mse", "--batch-size", "0"], "batch_size"),

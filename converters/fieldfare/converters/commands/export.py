@@ -120,21 +120,24 @@ def _run(options: argparse.Namespace, console: Console) -> int:
 
 
 def _inputs(given: Sequence[str]) -> Any:
-    """The inputs as Keras takes them; by name where they have one."""
+    """The inputs as Keras takes them: one, several by name, or several in their order."""
     import keras
 
     made = {}
     for index, text in enumerate(given):
         name, _, rest = text.rpartition("=")
-        dtype, _, shape = rest.partition(":")
+        dtype, colon, shape = rest.partition(":")
         sizes = [one for one in shape.split(",") if one]
-        if not (dtype.isidentifier() and all(one.isascii() and one.isdigit() for one in sizes)):
+        if not (colon and dtype.isidentifier() and all(one.isascii() and one.isdigit() for one in sizes)):
             raise ConfigError(f"{text!r} is not understood: write float32:28,28,1 or ids=int32:20", field="--input")
-        tensor = keras.Input(tuple(map(int, sizes)), dtype=dtype, name=name or None)
+        try:
+            tensor = keras.Input(tuple(map(int, sizes)), dtype=dtype, name=name or None)
+        except ValueError as error:
+            raise ConfigError(f"{text!r}: {error}", field="--input") from error
         made[name or str(index)] = tensor
     if len(made) < len(given):
         raise ConfigError("each input needs a name of its own", field="--input")
-    if any("=" in one for one in given):
+    if len(made) > 1 and all("=" in one for one in given):
         return made
     return next(iter(made.values())) if len(made) == 1 else list(made.values()) or None
 

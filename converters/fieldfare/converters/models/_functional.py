@@ -42,9 +42,16 @@ def functional_form(model: Any, inputs: Any, problems: list[str]) -> Any:
         return keras.Model(tensors, model(tensors), name=model.name)
     except (ValueError, TypeError, NotImplementedError, AttributeError) as error:
         # What Keras raises where a call does not take such inputs.
-        first = next(line.strip() for line in f"{error}\n{type(error).__name__}".splitlines() if line.strip())
-        problems.append(f"the model cannot be called on symbolic inputs: {first}; {_GIVE_INPUTS}")
+        problems.append(f"the model cannot be called on symbolic inputs: {_reason(error)}; {_GIVE_INPUTS}")
         return None
+
+
+def _reason(error: Exception) -> str:
+    """The line of Keras's message that says what is wrong."""
+    plain = re.sub(r"\x1b\[\d*m", "", str(error)).rpartition("Error encountered:")[2]
+    lines = [line.strip() for line in plain.splitlines() if line.strip()]
+    telling = [line for line in lines if not line.startswith("Exception encountered when calling")]
+    return (telling or lines or [type(error).__name__])[0].rstrip(".")
 
 
 def _tensors(model: Any, inputs: Any, problems: list[str]) -> Any:
