@@ -1,6 +1,5 @@
 """Steps on one subgraph of a plan: variables to constants, new constants, and dropping what is no longer used."""
 
-import hashlib
 from collections import defaultdict
 from typing import Any
 
@@ -14,6 +13,7 @@ from fieldfare.converters._flatbuffer import (
     constant,
     initial_assignments,
     is_op,
+    merge_buffers,
     prune_buffers,
     prune_op_codes,
     prune_tensors,
@@ -113,26 +113,26 @@ def keep_only(tree: Any, found: Any) -> None:
     """Drop every signature but `found`, the other subgraphs, and the tensors, buffers and metadata left without use."""
     subgraph = tree.subgraphs[found.subgraphIndex]
     drop_unused_operators(subgraph)
-    _share_constants(tree, subgraph)
-    tree.signatureDefs = [found]
-    prune_tensors(tree, subgraph)
-    tree.subgraphs, found.subgraphIndex = [subgraph], 0
+    tree.signatureDefs, tree.subgraphs, found.subgraphIndex = [found], [subgraph], 0
     tree.metadata = []
     tree.metadataBuffer = None
-    prune_op_codes(tree)
+    prune_tensors(tree, subgraph)
     prune_buffers(tree)
+    merge_buffers(tree)
+    _merge_constants(tree, subgraph)
+    prune_tensors(tree, subgraph)
+    prune_buffers(tree)
+    prune_op_codes(tree)
 
 
-def _share_constants(tree: Any, subgraph: Any) -> None:
-    """Let equal constants be one tensor: an unrolled layer has its weights at every step."""
-    first: dict[tuple[int, tuple[int, ...], bytes], int] = {}
-    places: dict[int, int] = {}
+def _merge_constants(tree: Any, subgraph: Any) -> None:
+    """Let equal constants be one tensor, after `merge_buffers`: an unrolled layer has its weights at every step."""
+    first: dict[tuple[int, tuple[int, ...], int], int] = {}
     for operator in subgraph.operators:
-        for index in {*walk(operator.inputs)} - {-1, *places}:
+        inputs = list(walk(operator.inputs))
+        for place, index in enumerate(inputs):
             tensor = subgraph.tensors[index]
-            places[index] = index
-            if is_constant(tree, subgraph, index) and not has_scales(tensor):
-                content = np.asarray(tree.buffers[tensor.buffer].data, np.uint8).data
-                key = (int(tensor.type), tuple(walk(tensor.shape)), hashlib.sha256(content).digest())
-                places[index] = first.setdefault(key, index)
-        operator.inputs = [places.get(index, index) for index in walk(operator.inputs)]
+            if index >= 0 and is_constant(tree, subgraph, index) and not has_scales(tensor):
+                key = (int(tensor.type), tuple(walk(tensor.shape)), int(tensor.buffer))
+                inputs[place] = first.setdefault(key, index)
+        operator.inputs = inputs
