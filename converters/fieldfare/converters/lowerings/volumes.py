@@ -4,12 +4,15 @@ The depth is a sum (or a maximum) over the taps of a window along that axis; wha
 whose gradient has a lowering. All tensors are `(b, d, h, w, c)`.
 """
 
+import math
 from typing import Any
 
 import tensorflow as tf
 
 from fieldfare.converters.lowerings._registry import Wanted, replacement
-from fieldfare.converters.lowerings._windows import Window, add, fit, tap, untaps, window
+from fieldfare.converters.lowerings._windows import Window, add, fit, pad, tap, untaps, window
+
+_VOLUME_AXES = 5
 
 
 @replacement("Conv3D")
@@ -62,6 +65,47 @@ def max_pool3d(wanted: Wanted) -> Any:
 def avg_pool3d(wanted: Wanted) -> Any:
     """Means of means, which are exact: how many elements a window holds is the product of the two counts."""
     return _pooled(wanted, tf.nn.avg_pool2d)
+
+
+@replacement("SpaceToBatchND")
+def space_to_batch(wanted: Wanted) -> Any:
+    """What a dilated convolution of volumes begins with, axis by axis; None for images, which TFLite knows."""
+    volume, blocks, paddings = _blocks(wanted)
+    if volume is None:
+        return None
+    for axis in range(len(blocks), 0, -1):
+        block = int(blocks[axis - 1])
+        whole = pad(volume, {axis: (int(paddings[axis - 1][0]), int(paddings[axis - 1][1]))})
+        batch, *sizes = whole.shape.as_list()
+        outer, inner = math.prod(sizes[: axis - 1]), math.prod(sizes[axis:])
+        split = tf.reshape(whole, [batch * outer, sizes[axis - 1] // block, block, inner])
+        sizes[axis - 1] //= block
+        volume = tf.reshape(tf.transpose(split, [2, 0, 1, 3]), [block * batch, *sizes])
+    return volume
+
+
+@replacement("BatchToSpaceND")
+def batch_to_space(wanted: Wanted) -> Any:
+    """What a dilated convolution of volumes ends with, axis by axis; None for images, which TFLite knows."""
+    volume, blocks, crops = _blocks(wanted)
+    if volume is None:
+        return None
+    for axis in range(1, len(blocks) + 1):
+        block = int(blocks[axis - 1])
+        batch, *sizes = volume.shape.as_list()
+        outer, inner = math.prod(sizes[: axis - 1]), math.prod(sizes[axis:])
+        split = tf.reshape(volume, [block, batch // block * outer, sizes[axis - 1], inner])
+        sizes[axis - 1] *= block
+        whole = tf.reshape(tf.transpose(split, [1, 2, 0, 3]), [batch // block, *sizes])
+        volume = pad(whole, {axis: (-int(crops[axis - 1][0]), -int(crops[axis - 1][1]))})
+    return volume
+
+
+def _blocks(wanted: Wanted) -> tuple[Any, Any, Any]:
+    """The volume, the block's size along each axis, and what is padded or cut off; a volume of None for images."""
+    blocks, widths = (tf.get_static_value(one) for one in wanted.inputs[1:])
+    known = blocks is not None and widths is not None and len(wanted.inputs[0].shape) == _VOLUME_AXES
+    return (wanted.inputs[0] if known else None), blocks, widths
 
 
 def _pooled(wanted: Wanted, pool: Any) -> Any:
