@@ -26,6 +26,10 @@ class Row:
     stands_in: str = ""
     note: str = ""
 
+    def stand_ins(self) -> str:
+        """What the table says about that."""
+        return self.stands_in
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:

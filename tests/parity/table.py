@@ -46,7 +46,7 @@ def _section(section: Section) -> str:
 
 
 def _line(row: Row) -> str:
-    return f"| {_cell(row.name)} | {_cell(row.stands_in)} | {_cell(row.note)} |"
+    return f"| {_cell(row.name)} | {_cell(row.stand_ins())} | {_cell(row.note)} |"
 
 
 def _by_reason(section: Section) -> dict[str, list[str]]:
