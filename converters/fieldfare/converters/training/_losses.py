@@ -10,10 +10,19 @@ from fieldfare.converters.training._sums import Term, mean_of
 
 _MEAN_REDUCTIONS = {"sum_over_batch_size", "mean", "mean_with_sample_weight", "auto"}
 _HELP = "give a name of keras.losses, or a function (y_true, y_pred) that yields one value for each example"
-_REFUSED = {
+_SPARSE = {
+    "CategoricalGeneralizedCrossEntropy",
+    "SparseCategoricalCrossentropy",
+    "categorical_generalized_cross_entropy",
+    "sparse_categorical_crossentropy",
+}
+"""Losses that take class numbers."""
+
+REFUSED_LOSSES = {
     "CTC": "has no builtins for its dynamic programme: compute it in the model, or train frame by frame",
     "Circle": "compares the examples of a batch with each other: use a loss of single examples",
 }
+"""Classes of losses to why they have no plan."""
 
 
 def loss_terms(model: Any, given: Any, factors: Any, problems: list[str]) -> list[Term]:
@@ -52,7 +61,7 @@ def _term(given: Any, output: int, factor: float, problems: list[str]) -> list[T
         problems.append(f"loss {given!r} is not known to Keras: {_HELP}")
         return []
     name, function = name_of(found), found
-    if reason := _REFUSED.get(type(found).__name__) or _REFUSED.get(_class_name(name)):
+    if reason := REFUSED_LOSSES.get(_class_name(found)):
         problems.append(f"loss {name!r} {reason}")
         return []
     if isinstance(found, keras.losses.Loss):
@@ -61,9 +70,11 @@ def _term(given: Any, output: int, factor: float, problems: list[str]) -> list[T
                 f"loss {name!r} has the reduction {found.reduction!r}: only the mean over examples is possible"
             )
         function = found.call
-    return [Term(name, mean_of(function, masks_itself=True), output, factor)]
+    sparse = type(found).__name__ in _SPARSE or getattr(found, "__name__", "") in _SPARSE
+    return [Term(name, mean_of(function, masks_itself=True), output, factor, sparse)]
 
 
-def _class_name(name: str) -> str:
-    """Name of the class behind a loss that was given as a function."""
+def _class_name(found: Any) -> str:
+    """Name of a loss's class, also of one that was given as a function."""
+    name = getattr(found, "__name__", type(found).__name__)
     return {"ctc": "CTC", "circle": "Circle"}.get(name, name)

@@ -7,40 +7,43 @@ import keras
 import tensorflow as tf
 
 from fieldfare.converters.models import output_names
-from fieldfare.converters.training._outputs import is_sparse, name_of, spread
+from fieldfare.converters.training._outputs import name_of, spread
 from fieldfare.converters.training._ratios import ratio_parts
 from fieldfare.converters.training._sums import PerExample, Sums, Term, mean_of, ratio_of
 
 _HELP = "use one that is a mean over examples (accuracy, mae, ...) or a quotient of counts (Precision, Recall)"
-_ACCURACY = {"accuracy", "acc"}
+_BY_KIND = {"accuracy": "accuracy", "acc": "accuracy", "crossentropy": "crossentropy", "ce": "crossentropy"}
+"""Names that mean another metric for each kind of output and target."""
+
 _COUNT = "is a count, which says nothing without the number of examples: report Precision and Recall"
 _CURVE = "needs counts for many thresholds: compute it from the outputs of infer, or report Precision and Recall"
-_SCORE = 'is a mean of quotients: use average="micro", or Precision and Recall with class_id'
-_UNION = "is a mean of quotients: use IoU, BinaryIoU or OneHotIoU with one target class, once for each class"
-_REFUSED = {
+_VALUES = "takes values instead of targets and outputs: give a function (y_true, y_pred)"
+REFUSED_METRICS = {
     "AUC": _CURVE,
-    "F1Score": _SCORE,
-    "FBetaScore": _SCORE,
     "FalseNegatives": _COUNT,
     "FalsePositives": _COUNT,
-    "BinaryIoU": _UNION,
-    "IoU": _UNION,
-    "Mean": "takes values instead of targets and outputs: give a function (y_true, y_pred)",
-    "MeanIoU": _UNION,
-    "OneHotIoU": _UNION,
-    "OneHotMeanIoU": _UNION,
-    "Precision": "is one quotient with a single threshold and without top_k: give it once for each threshold",
+    "Mean": _VALUES,
+    "MeanIoU": "is a mean of quotients: use IoU with one target class, once for each class",
+    "OneHotMeanIoU": "is a mean of quotients: use OneHotIoU with one target class, once for each class",
     "PrecisionAtRecall": _CURVE,
     "R2Score": "is no mean over examples: report mean_squared_error, and divide it by the variance of the targets",
-    "Recall": "is one quotient with a single threshold and without top_k: give it once for each threshold",
     "RecallAtPrecision": _CURVE,
     "RootMeanSquaredError": "is no mean over examples: report mean_squared_error, and take its root",
     "SensitivityAtSpecificity": _CURVE,
     "SpecificityAtSensitivity": _CURVE,
-    "Sum": "takes values instead of targets and outputs: give a function (y_true, y_pred)",
+    "Sum": _VALUES,
     "TrueNegatives": _COUNT,
     "TruePositives": _COUNT,
 }
+"""Classes of metrics to why they have no plan, whatever their settings."""
+
+_SETTINGS = {
+    keras.metrics.FBetaScore: 'is a mean of quotients: use average="micro", or Precision and Recall with class_id',
+    keras.metrics.IoU: "is a mean of quotients: use one target class and the last axis, once for each class",
+    keras.metrics.Precision: "is one quotient only with a single threshold and without top_k: give it once for each",
+    keras.metrics.Recall: "is one quotient only with a single threshold and without top_k: give it once for each",
+}
+"""What is said of a metric that has a plan with other settings."""
 
 
 def metric_terms(model: Any, given: Any, losses: Sequence[Term], problems: list[str]) -> list[Term]:
@@ -61,9 +64,9 @@ def metric_terms(model: Any, given: Any, losses: Sequence[Term], problems: list[
         per_output = spread(given, model, "metrics", problems) if given else []
     terms: list[Term] = []
     for index, entry in enumerate(per_output):
-        loss_name = next((one.name for one in losses if one.output == index), "")
+        sparse = any(one.sparse for one in losses if one.output == index)
         for one in entry if isinstance(entry, list | tuple) else [] if entry is None else [entry]:
-            found = _metric(one, loss_name, model.outputs[index].shape, problems)
+            found = _metric(one, sparse, model.outputs[index].shape, problems)
             if found is None:
                 continue
             plain, sums = found
@@ -74,13 +77,13 @@ def metric_terms(model: Any, given: Any, losses: Sequence[Term], problems: list[
     return terms
 
 
-def _metric(given: Any, loss_name: str, shape: Sequence[Any], problems: list[str]) -> tuple[str, Sums] | None:
+def _metric(given: Any, sparse: bool, shape: Sequence[Any], problems: list[str]) -> tuple[str, Sums] | None:
     """Its name and what it adds up."""
     label = given if isinstance(given, str) else None
-    if label in _ACCURACY:
-        sparse, binary = is_sparse(loss_name), shape[-1] == 1 or loss_name.startswith("binary")
-        kind = "sparse_categorical" if sparse else "binary" if binary else "categorical"
-        given = f"{kind}_accuracy"
+    if label in _BY_KIND:
+        # As Keras tells them apart.
+        kind = "binary" if shape[-1] == 1 else "sparse_categorical" if sparse else "categorical"
+        given = f"{kind}_{_BY_KIND[label]}"
     try:
         found = keras.metrics.get(given)
     except (ValueError, TypeError):
@@ -89,23 +92,30 @@ def _metric(given: Any, loss_name: str, shape: Sequence[Any], problems: list[str
         found = found()
     name = label or name_of(found)
     if isinstance(found, keras.metrics.MeanMetricWrapper):
-        own = _OWN_MEANS.get(type(found).__name__)
-        function, arguments = own or found._fn, {} if own else found._fn_kwargs
-        return name, mean_of(_with(function, arguments), masks_itself=False)
+        return name, mean_of(_with(_own(found._fn), found._fn_kwargs), masks_itself=False)
     if (parts := ratio_parts(found, shape)) is not None:
         return name, ratio_of(parts)
     if isinstance(found, keras.metrics.Metric):
-        reason = _REFUSED.get(type(found).__name__, f"is no mean over examples: {_HELP}")
-        problems.append(f"metric {name!r} {reason}")
+        problems.append(f"metric {name!r} {_refusal(found)}")
         return None
     if not callable(found):
         problems.append(f"metric {given!r} is not known to Keras: {_HELP}")
         return None
-    return name, mean_of(found, masks_itself=False)
+    return name, mean_of(_own(found), masks_itself=False)
+
+
+def _refusal(metric: Any) -> str:
+    settings = (text for kind, text in _SETTINGS.items() if isinstance(metric, kind))
+    return REFUSED_METRICS.get(type(metric).__name__) or next(settings, f"is no mean over examples: {_HELP}")
 
 
 def _with(function: Any, arguments: Mapping[str, Any]) -> PerExample:
     return lambda targets, outputs: function(targets, outputs, **arguments)
+
+
+def _own(function: Any) -> Any:
+    """The plan's own form of a metric's function, where there is one."""
+    return _OWN.get(function, function)
 
 
 def _sparse_hits(targets: Any, outputs: Any) -> Any:
@@ -120,8 +130,15 @@ def _categorical_hits(targets: Any, outputs: Any) -> Any:
     return _sparse_hits(tf.argmax(targets, -1, tf.int32), outputs)
 
 
+def _top_hits(targets: Any, outputs: Any, k: int = 5) -> Any:
+    """Whether the place of the largest target is among those of the k largest outputs, as float32."""
+    classes = tf.argmax(targets, -1, tf.int32)
+    return keras.metrics.sparse_top_k_categorical_accuracy(classes, outputs, k=k)
+
+
 # Keras's argmax tells -0.0 from 0.0 by bits, with an operation that TFLite lacks.
-_OWN_MEANS: dict[str, PerExample] = {
-    "CategoricalAccuracy": _categorical_hits,
-    "SparseCategoricalAccuracy": _sparse_hits,
+_OWN: dict[Any, PerExample] = {
+    keras.metrics.categorical_accuracy: _categorical_hits,
+    keras.metrics.sparse_categorical_accuracy: _sparse_hits,
+    keras.metrics.top_k_categorical_accuracy: _top_hits,
 }

@@ -5,11 +5,13 @@ from typing import Any
 
 import keras
 
-_REFUSED = {
+REFUSED_OPTIMIZERS = {
     "Lamb": "stops LiteRT with a segmentation fault, at the norms that it multiplies: use AdamW",
     "LossScaleOptimizer": "scales the loss for float16: leave it out; plans train in float32",
     "MultiOptimizer": "has a learning rate for each of its optimisers, and a task sets one: train with one optimiser",
 }
+"""Classes of optimisers to why they have no plan."""
+
 _BESIDE_CONFIG = ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern")
 """Settings that Keras does not write into an optimiser's configuration."""
 
@@ -22,7 +24,7 @@ def fresh_optimizer(given: Any, learning_rate: float | None, problems: list[str]
         problems.append(f"optimizer {given!r} is not known to Keras: give a name of keras.optimizers, or an object")
         return None
     before, name = len(problems), type(found).__name__
-    if reason := _REFUSED.get(name):
+    if reason := REFUSED_OPTIMIZERS.get(name):
         problems.append(f"optimizer {name} {reason}")
         return None
     config = found.get_config()
@@ -33,7 +35,7 @@ def fresh_optimizer(given: Any, learning_rate: float | None, problems: list[str]
     if config.get("use_ema"):
         problems.append(f"optimizer {name} has use_ema=True: leave it out; the aggregator averages already")
     if config.get("loss_scale_factor"):
-        problems.append(f"optimizer {name} {_REFUSED['LossScaleOptimizer']}")
+        problems.append(f"optimizer {name} {REFUSED_OPTIMIZERS['LossScaleOptimizer']}")
     if len(problems) > before:
         return None
     if learning_rate is not None:

@@ -31,8 +31,3 @@ def spread(given: Any, model: Any, what: str, problems: list[str]) -> list[Any]:
 def name_of(found: Any) -> str:
     """How Keras calls a loss or metric, be it an object or a function."""
     return str(getattr(found, "name", None) or getattr(found, "__name__", type(found).__name__))
-
-
-def is_sparse(name: str) -> bool:
-    """Whether a loss takes class numbers rather than one value for each output."""
-    return name.startswith("sparse_")

@@ -11,7 +11,6 @@ from fieldfare.converters.models import input_names, output_names
 from fieldfare.converters.training._losses import loss_terms
 from fieldfare.converters.training._metrics import metric_terms
 from fieldfare.converters.training._optimizers import fresh_optimizer
-from fieldfare.converters.training._outputs import is_sparse
 from fieldfare.converters.training._sums import Term
 from fieldfare.core.errors import WeightsError
 from fieldfare.core.plans import PlanTensor
@@ -70,6 +69,8 @@ def resolve_training(
     factors = settings.get("loss_weights") if loss is None else None
     loss = loss if loss is not None else getattr(source, "loss", None) if source.compiled else None
     losses = loss_terms(model, loss, factors, problems)
+    if metrics is None and settings.get("weighted_metrics"):
+        problems.append("weighted_metrics were compiled: give them as metrics; a plan weights the examples of all")
     metrics = metrics if metrics is not None else settings.get("metrics") or ()
     terms = metric_terms(model, metrics, losses, problems)
     fresh = fresh_optimizer(
@@ -125,7 +126,7 @@ def _targets(
         name = "label" if len(outputs) == 1 else output.name
         while name in {one.spec.name for one in inputs}:
             name += "_target"
-        sparse = is_sparse(term.name)
-        spec = TensorSpec(name, "int32" if sparse else "float32", output.shape[:-1] if sparse else output.shape)
+        shape = output.shape[:-1] if term.sparse else output.shape
+        spec = TensorSpec(name, "int32" if term.sparse else "float32", shape)
         targets.append(PlanTensor(spec, f"target_{len(targets)}"))
     return tuple(targets)

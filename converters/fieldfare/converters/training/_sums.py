@@ -31,12 +31,14 @@ class Term:
         sums: what it adds up to over a batch.
         output: index of the output and of its target.
         factor: what a loss is multiplied by.
+        sparse: whether a loss takes class numbers rather than one value for each output.
     """
 
     name: str
     sums: Sums
     output: int
     factor: float = 1.0
+    sparse: bool = False
 
 
 def mean_of(function: PerExample, *, masks_itself: bool) -> Sums:
