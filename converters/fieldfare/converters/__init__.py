@@ -8,30 +8,44 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fieldfare.converters._export import export_keras
-    from fieldfare.converters._inference import plan_to_inference
     from fieldfare.converters._parity import ParityReport, check_parity
     from fieldfare.converters._patch import weights_into_plan
     from fieldfare.converters._weights import load_weights_into_keras
+    from fieldfare.converters.inference import (
+        Comparison,
+        compare_models,
+        plan_to_inference,
+        to_int8,
+        weights_to_int8,
+    )
     from fieldfare.core.files import load_weights, save_weights
 
 __all__ = [
+    "Comparison",
     "ParityReport",
     "check_parity",
+    "compare_models",
     "export_keras",
     "load_weights",
     "load_weights_into_keras",
     "plan_to_inference",
     "save_weights",
+    "to_int8",
     "weights_into_plan",
+    "weights_to_int8",
 ]
 
 _HOMES = {
+    "Comparison": "fieldfare.converters.inference",
+    "compare_models": "fieldfare.converters.inference",
+    "to_int8": "fieldfare.converters.inference",
+    "weights_to_int8": "fieldfare.converters.inference",
     "ParityReport": "fieldfare.converters._parity",
     "check_parity": "fieldfare.converters._parity",
     "export_keras": "fieldfare.converters._export",
     "load_weights": "fieldfare.core.files",
     "load_weights_into_keras": "fieldfare.converters._weights",
-    "plan_to_inference": "fieldfare.converters._inference",
+    "plan_to_inference": "fieldfare.converters.inference",
     "save_weights": "fieldfare.core.files",
     "weights_into_plan": "fieldfare.converters._patch",
 }

@@ -8,20 +8,26 @@ import contextlib
 import os
 import sys
 import threading
+import zipfile
+import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldfare.core.errors import NotFoundError, StorageError, WeightsError
+from fieldfare.core.errors import DataError, NotFoundError, StorageError, WeightsError
+from fieldfare.core.plans import Examples, check_examples
 from fieldfare.core.weights import TensorSpec, weights_from_bytes, weights_to_bytes
 
 __all__ = [
     "HALF_WRITTEN",
     "OWNER_ONLY",
     "check_writable",
+    "load_npz",
     "load_weights",
+    "read_npz",
     "remove_durably",
     "save_weights",
     "sync_folder",
@@ -137,3 +143,49 @@ def load_weights(path: str | Path, specs: Sequence[TensorSpec]) -> NDArray[np.fl
         raise NotFoundError(f"cannot read {path}: {error.strerror or error}") from error
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
+
+
+def load_npz(path: Path) -> dict[str, NDArray[Any]]:
+    """Every array of an NPZ file, unchecked.
+
+    Raises:
+        NotFoundError: no such file, or one that cannot be read.
+        DataError: no NPZ file, a damaged one, or one that holds Python objects.
+    """
+    try:
+        # Not NumPy's own opening: it raises OSError for a damaged archive as well.
+        content = path.open("rb")
+    except OSError as error:
+        raise NotFoundError(f"cannot read {path}: {error.strerror or error}") from error
+    with content:
+        problem = DataError(f"{path} is no NPZ file, a damaged one, or one that holds Python objects")
+        if not zipfile.is_zipfile(content):
+            raise problem
+        content.seek(0)
+        try:
+            with np.load(content, allow_pickle=False) as archive:
+                return {name: archive[name] for name in archive.files}
+        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error):
+            # Without the cause: its words may quote what the file holds.
+            raise problem from None
+
+
+def read_npz(path: Path, specs: Sequence[TensorSpec], *, spare: Sequence[TensorSpec] = ()) -> Examples:
+    """Examples from an NPZ file: `(n, *shape)` arrays whose names and dtypes are those of the specs.
+
+    Args:
+        path: the file.
+        specs: of one example.
+        spare: what the file may hold besides, unread.
+
+    Raises:
+        NotFoundError: no such file, or one that cannot be read.
+        DataError: no NPZ file, a damaged one, or arrays that do not fit; never shows a value.
+    """
+    unread = {one.name for one in spare}
+    examples = {name: array for name, array in load_npz(path).items() if name not in unread}
+    try:
+        check_examples(specs, examples)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+    return examples

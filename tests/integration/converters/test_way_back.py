@@ -8,7 +8,7 @@ import pytest
 
 from fieldfare.converters import export_keras, load_weights, load_weights_into_keras, plan_to_inference, save_weights
 from fieldfare.converters._flatbuffer import op_code, parse
-from fieldfare.converters._inference import InferenceModel, weights_to_int8
+from fieldfare.converters.inference import InferenceModel, weights_to_int8
 from fieldfare.core.plans import PlanRuntime
 
 keras = pytest.importorskip("keras")

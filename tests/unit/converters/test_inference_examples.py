@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from fieldfare.converters._inference import Comparison, read_examples
+from fieldfare.converters.inference import Comparison
 from fieldfare.core.errors import DataError, NotFoundError
+from fieldfare.core.files import read_npz
 from fieldfare.core.weights import TensorSpec
 
 _X, _Y = TensorSpec("x", "float32", (2,)), TensorSpec("y", "int32", ())
@@ -14,7 +15,7 @@ _GOOD = {"x": np.ones((3, 2), np.float32)}
 def test_what_is_spare_may_be_there_and_is_not_read(tmp_path):
     path = tmp_path / "some.npz"
     np.savez(path, **_GOOD, y=np.zeros((3, 7)))
-    found = read_examples(path, [_X], spare=[_Y])
+    found = read_npz(path, [_X], spare=[_Y])
     assert list(found) == ["x"]
     np.testing.assert_array_equal(found["x"], _GOOD["x"])
 
@@ -36,7 +37,7 @@ def test_other_examples_are_refused_with_the_files_name(tmp_path, arrays, messag
     path = tmp_path / "some.npz"
     np.savez(path, **arrays)
     with pytest.raises(DataError, match=message) as caught:
-        read_examples(path, [_X])
+        read_npz(path, [_X])
     assert str(path) in str(caught.value)
     assert "secret" not in str(caught.value)
 
@@ -49,10 +50,10 @@ def test_files_that_are_no_npz_are_refused(tmp_path):
     for content in (b"", b"nonsense", whole[: len(whole) // 2], (tmp_path / "one.npy").read_bytes()):
         path.write_bytes(content)
         with pytest.raises(DataError, match="no NPZ file"):
-            read_examples(path, [_X])
+            read_npz(path, [_X])
     for missing in (tmp_path / "none.npz", tmp_path):
         with pytest.raises(NotFoundError, match="cannot read"):
-            read_examples(missing, [_X])
+            read_npz(missing, [_X])
 
 
 def test_a_comparison_reads_as_a_table():

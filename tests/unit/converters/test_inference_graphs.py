@@ -5,11 +5,11 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from fieldfare.converters._flatbuffer import add_tensor, constant, new_operator, op_code, pack, parse
-from fieldfare.converters._inference import InferenceModel, weights_to_int8
-from fieldfare.converters._inference._fold import fold_constants
-from fieldfare.converters._inference._fuse import fuse_layers
-from fieldfare.converters._inference._graph import keep_only, new_constant
-from fieldfare.converters._inference._weights import unpack_weights
+from fieldfare.converters.inference import InferenceModel, weights_to_int8
+from fieldfare.converters.inference._fold import fold_constants
+from fieldfare.converters.inference._fuse import fuse_layers
+from fieldfare.converters.inference._graph import keep_only, new_constant
+from fieldfare.converters.inference._weights import unpack_weights
 
 _FLOAT = schema.TensorType.FLOAT32
 _NAMES = {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}

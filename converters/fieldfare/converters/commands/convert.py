@@ -120,13 +120,14 @@ def _smaller(
     options: argparse.Namespace, plan: bytes, manifest: Manifest, vector: NDArray[np.float32], model: bytes
 ) -> tuple[bytes, list[str]]:
     """The int8 model, and what to say of it."""
-    from fieldfare.converters._inference import compare_models, read_examples, to_int8, weights_to_int8
+    from fieldfare.converters.inference import compare_models, to_int8, weights_to_int8
+    from fieldfare.core.files import read_npz
 
     # Before minutes of work.
-    evaluation = None if options.evaluation is None else read_examples(options.evaluation, manifest.example_specs)
+    evaluation = None if options.evaluation is None else read_npz(options.evaluation, manifest.example_specs)
     if options.int8:
         targets = [one.spec for one in manifest.targets]
-        calibration = read_examples(options.calibration, manifest.input_specs, spare=targets)
+        calibration = read_npz(options.calibration, manifest.input_specs, spare=targets)
         smaller = to_int8(model, calibration, integer_io=options.int8_io)
     else:
         smaller = weights_to_int8(model)

@@ -3,10 +3,9 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from fieldfare.converters.commands._source import HELP, load_model
-from fieldfare.converters.freezing import FrozenDtype
 from fieldfare.core.command import Command, Console, quiet_native_output
 from fieldfare.core.errors import ConfigError
 
@@ -67,7 +66,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--frozen-dtype",
-        choices=get_args(FrozenDtype),
+        choices=("float32", "int8"),
         default="float32",
         help="int8 stores frozen weights in a quarter of the size, and is not exact (float32)",
     )

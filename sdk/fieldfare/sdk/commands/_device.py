@@ -13,6 +13,7 @@ import numpy as np
 
 from fieldfare.core.command import Console
 from fieldfare.core.errors import ConfigError, StorageError
+from fieldfare.core.files import load_npz
 from fieldfare.core.sessions import Ended, Participation
 from fieldfare.core.weights import TensorSpec
 from fieldfare.sdk.commands._words import bytes_words, participation_line, seconds_words
@@ -20,7 +21,7 @@ from fieldfare.sdk.commands.plan import load_manifest
 from fieldfare.sdk.conditions import Conditions
 from fieldfare.sdk.device import Device, DeviceFolder, Predictor
 from fieldfare.sdk.ledger import LedgerEntry
-from fieldfare.sdk.reading import load_npz, read_examples
+from fieldfare.sdk.reading import read_examples
 from fieldfare.sdk.store import ExampleStore
 from fieldfare.sdk.training import LiteRtTrainer
 

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fieldfare.core.errors import DataError
+from fieldfare.core.files import read_npz
 from fieldfare.core.plans import Examples
 from fieldfare.core.weights import TensorSpec
 from fieldfare.sdk.reading._csv import read_csv
-from fieldfare.sdk.reading._npz import load_npz, read_npz
 
-__all__ = ["load_npz", "read_csv", "read_examples", "read_npz"]
+__all__ = ["read_csv", "read_examples"]
 
 
 def read_examples(path: Path, specs: Sequence[TensorSpec]) -> Examples:

@@ -6,8 +6,8 @@ converter takes no finished `.tflite`, so the two steps are called here one afte
 
 import numpy as np
 
-from fieldfare.converters._inference._run import InferenceModel
-from fieldfare.converters._inference._weights import unpack_weights
+from fieldfare.converters.inference._run import InferenceModel
+from fieldfare.converters.inference._weights import unpack_weights
 from fieldfare.core.errors import ModelError, PlanError
 from fieldfare.core.plans import Examples, check_examples, take_rows
 

@@ -7,10 +7,10 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from fieldfare.converters._flatbuffer import constant, is_op, new_operator, pack, parse, prune_buffers, walk
-from fieldfare.converters._inference._fold import fold_constants
-from fieldfare.converters._inference._fuse import fuse_layers
-from fieldfare.converters._inference._graph import has_scales, keep_only, new_constant
-from fieldfare.converters._inference._run import InferenceModel
+from fieldfare.converters.inference._fold import fold_constants
+from fieldfare.converters.inference._fuse import fuse_layers
+from fieldfare.converters.inference._graph import has_scales, keep_only, new_constant
+from fieldfare.converters.inference._run import InferenceModel
 
 _SMALLEST = 512
 """Elements below which a tensor stays float: scales and an operator would take what is saved."""

@@ -10,7 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from fieldfare.converters._flatbuffer import DTYPES, is_op, pack, walk
-from fieldfare.converters._inference._graph import drop_unused_operators, is_constant, make_constant
+from fieldfare.converters.inference._graph import drop_unused_operators, is_constant, make_constant
 from fieldfare.core.errors import PlanError
 from fieldfare.core.plans import runtime_version
 

@@ -12,10 +12,10 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from fieldfare.converters._flatbuffer import pack, parse, signature, tensor_map
-from fieldfare.converters._inference._fold import fold_constants
-from fieldfare.converters._inference._fuse import fuse_layers
-from fieldfare.converters._inference._graph import freeze, keep_only, variable_values
 from fieldfare.converters._keys import INFER_ONE
+from fieldfare.converters.inference._fold import fold_constants
+from fieldfare.converters.inference._fuse import fuse_layers
+from fieldfare.converters.inference._graph import freeze, keep_only, variable_values
 from fieldfare.core.errors import ConfigError
 from fieldfare.core.plans import Manifest, PlanTensor, read_manifest
 

@@ -12,7 +12,7 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from fieldfare.converters._flatbuffer import constant, is_op, new_operator, walk
-from fieldfare.converters._inference._graph import is_constant, new_constant, users
+from fieldfare.converters.inference._graph import is_constant, new_constant, users
 
 _NONE = schema.ActivationFunctionType.NONE
 _ACTIVATIONS = {

@@ -13,7 +13,7 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from fieldfare.converters._flatbuffer import is_op, op_code, pack, parse, signature, tensor_map, walk
-from fieldfare.converters._inference._graph import freeze, is_constant, keep_only, variable_values
+from fieldfare.converters.inference._graph import freeze, is_constant, keep_only, variable_values
 from fieldfare.core.errors import PlanError
 from fieldfare.core.metrics import MetricSum, add_metrics, means
 from fieldfare.core.plans import Examples, PlanMetric, count_rows, read_manifest, runtime_version

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldfare.converters._inference._cut import plan_to_inference
-from fieldfare.converters._inference._run import InferenceModel
-from fieldfare.converters._inference._score import Scorer
+from fieldfare.converters.inference._cut import plan_to_inference
+from fieldfare.converters.inference._run import InferenceModel
+from fieldfare.converters.inference._score import Scorer
 from fieldfare.core.plans import Examples, check_examples, read_manifest
 
 
