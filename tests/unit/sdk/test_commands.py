@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from fieldfare.core.command import Console, run
+from fieldfare.core.plans import WeightRole, attach_manifest
 from fieldfare.core.weights import pack_weights
 from fieldfare.protos.v1 import aggregator_pb2, task_pb2
 from fieldfare.sdk import ExampleStore
@@ -64,6 +66,23 @@ def test_plan_show(shop: Shop) -> None:
     status, _, err = shop("plan", "show", shop.folder / "data.csv")
     assert status == 1
     assert "not a Fieldfare plan" in err
+
+
+def test_plan_show_tells_what_is_frozen_and_what_is_a_statistic(shop: Shop, tmp_path: Path) -> None:
+    kernel, bias = MANIFEST.weights
+    partly = replace(
+        MANIFEST,
+        weights=(kernel, replace(bias, role=WeightRole.STATISTIC)),
+        trainable=("lora:8", "head"),
+        frozen_sha256=bytes(32),
+        frozen_int8=True,
+    )
+    path = tmp_path / "partly.tflite"
+    path.write_bytes(attach_manifest(shop.plan.read_bytes(), partly))
+    _, out, _ = shop("plan", "show", path)
+    assert "all but lora:8, head, in int8" in out
+    assert "dense/bias    float32 [1] (statistic)" in out
+    assert "every weight of the model travels" in shop("plan", "show", shop.plan)[1]
 
 
 def test_add_creates_the_store_typed_by_the_plan(shop: Shop) -> None:
@@ -184,6 +203,7 @@ def test_help_has_an_example(shop: Shop, capsys: pytest.CaptureFixture[str], arg
 MAIN = """
 import sys
 from fieldfare.core.command import Console, run
+from dataclasses import replace
 from importlib import metadata
 entry = metadata.EntryPoint("device", "fieldfare.sdk.commands.device:COMMAND", "fieldfare.commands")
 sys.exit(run(sys.argv[1:], Console(sys.stdout, sys.stderr), {}, [entry]))

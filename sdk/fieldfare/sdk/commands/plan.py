@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fieldfare.core.command import Command, Console
 from fieldfare.core.errors import NotFoundError, PlanError
-from fieldfare.core.plans import Manifest, PlanTensor, read_manifest
+from fieldfare.core.plans import Manifest, PlanTensor, WeightRole, read_manifest
 from fieldfare.core.weights import total_size
 from fieldfare.sdk.commands._words import bytes_words
 
@@ -57,6 +57,7 @@ def _show(options: argparse.Namespace, console: Console) -> int:
         *_tensors("targets", manifest.targets),
         *_tensors("outputs", manifest.outputs),
         *_tensors(f"weights ({weights} numbers, {bytes_words(4 * weights)} as float32)", manifest.weights),
+        f"frozen      {_frozen(manifest)}",
         f"loss        {manifest.loss}",
         f"metrics     {', '.join(one.name for one in manifest.metrics) or 'none'}",
         f"optimiser   {manifest.optimizer}, learning rate {manifest.learning_rate:g} unless the task says otherwise",
@@ -70,9 +71,20 @@ def _show(options: argparse.Namespace, console: Console) -> int:
     return 0
 
 
+def _frozen(manifest: Manifest) -> str:
+    if not manifest.frozen_sha256:
+        return "nothing: every weight of the model travels"
+    chosen = f"all but {', '.join(manifest.trainable)}" if manifest.trainable else "what the model says"
+    return f"{chosen}, in {'int8' if manifest.frozen_int8 else 'float32'}; it rests in the plan"
+
+
 def _tensors(title: str, tensors: Sequence[PlanTensor]) -> list[str]:
     width = max((len(one.spec.name) for one in tensors), default=0)
-    rows = [f"  {one.spec.name:<{width}}  {one.spec.dtype} {list(one.spec.shape)}" for one in tensors]
+    rows = [
+        f"  {one.spec.name:<{width}}  {one.spec.dtype} {list(one.spec.shape)}"
+        + (" (statistic)" if one.role is WeightRole.STATISTIC else "")
+        for one in tensors
+    ]
     return [f"{title}:", *(rows or ["  none"])]
 
 
