@@ -76,6 +76,20 @@ class Chain:
         options.fusedActivationFunction = activation
         self.then("ADD", [self.value, term], self.shape, options)
 
+    def zero(self, *, kind: int = _FLOAT32) -> None:
+        """A `(1,)` zero that is there once the value is: the largest of one number has the index 0, whatever it is."""
+        axes = len(self.shape)
+        corner = [self.constant(np.full(axes, one, np.int32)) for one in (0, 1)]
+        self.then("SLICE", [self.value, *corner], (1,) * axes, schema.SliceOptionsT())
+        self.reshape((1, 1))
+        options = schema.ArgMaxOptionsT()
+        options.outputType = schema.TensorType.INT32
+        self.then("ARG_MAX", [self.value, self.constant(np.array(1, np.int32))], (1,), options, kind=options.outputType)
+        if kind == _FLOAT32:
+            cast = schema.CastOptionsT()
+            cast.inDataType, cast.outDataType = schema.TensorType.INT32, _FLOAT32
+            self.then("CAST", [self.value], (1,), cast)
+
     def end(self, output: int) -> list[Any]:
         """Let the chain end in a tensor that exists, and return its operators."""
         self.operators[-1].outputs = [output]

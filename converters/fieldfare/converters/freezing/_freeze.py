@@ -15,8 +15,12 @@ from fieldfare.converters._flatbuffer import (
 from fieldfare.converters.freezing._float import float_product
 from fieldfare.converters.freezing._int8 import QuantizedMatrix, int8_gather, int8_product, quantize
 from fieldfare.converters.freezing._products import Matrix, find_products, large_matrix, share
+from fieldfare.converters.freezing._recompute import products_for_cubes, recompute
 
 FrozenDtype = Literal["float32", "int8"]
+
+# XNNPACK's copies, for int8 arithmetic, are worth their memory for the largest weights, in the step's forward pass.
+_PACKED_ELEMENTS = 1 << 20
 
 _Replacements = dict[int, list[Any]]
 """`id` of an operator to those that take its place."""
@@ -42,6 +46,8 @@ def freeze_constants(model: bytes, *, dtype: FrozenDtype = "float32") -> bytes:
     replacements = _int8_replacements(tree) if dtype == "int8" else _float_replacements(tree)
     for subgraph in tree.subgraphs:
         subgraph.operators = [new for old in subgraph.operators for new in replacements.get(id(old), [old])]
+        products_for_cubes(tree, subgraph)
+        recompute(tree, subgraph)
         prune_tensors(tree, subgraph)
     merge_buffers(tree)
     prune_buffers(tree)
@@ -64,7 +70,7 @@ def _int8_replacements(tree: Any) -> _Replacements:
     found = {}
     for product in products:
         place = shares[product.matrix]
-        packed = product.subgraph is trained and not place.transposed
+        packed = product.subgraph is trained and not place.transposed and product.weight.size >= _PACKED_ELEMENTS
         found[id(product.operator)] = int8_product(tree, product, place, kept[place.matrix], packed=packed)
     return found | _int8_tables(tree, kept)
 

@@ -119,14 +119,10 @@ def _fetched(tree: Any, subgraph: Any, anchor: int, name: bytes, kept: Quantized
     """The int8 matrix as a value that is made when the matrix `anchor` is there, and gone after its use.
 
     A constant would be made float32 for good, and what depends on constants alone is computed before all else, so that
-    every matrix would lie in memory at once. The largest of one number has the index 0, whatever the number.
+    every matrix would lie in memory at once.
     """
     rows = Chain(tree, subgraph, anchor, name)
-    corner = [rows.constant(np.array(one, np.int32)) for one in ((0, 0), (1, 1))]
-    rows.then("SLICE", [rows.value, *corner], (1, 1), schema.SliceOptionsT())
-    options = schema.ArgMaxOptionsT()
-    options.outputType = _INT32
-    rows.then("ARG_MAX", [rows.value, rows.constant(np.array(1, np.int32))], (1,), options, kind=_INT32)
+    rows.zero(kind=_INT32)
     numbers = rows.constant(np.arange(kept.shape[0], dtype=np.int32))
     rows.then("ADD", [numbers, rows.value], (kept.shape[0],), schema.AddOptionsT(), kind=_INT32)
     gather = schema.GatherOptionsT()
