@@ -1,7 +1,7 @@
 """Rows of losses, regularisers and constraints as branches of one compiled model: all of them share one export.
 
-Every branch is a `Dense` on the one input, with an output, a loss and a target of its own. Nothing joins the branches but
-the sum of their losses, so the weights of a branch tell about its row.
+Every branch is a `Dense` on the one input, with an output, a loss and a target of its own. Nothing joins the branches
+but the sum of their losses, so the weights of a branch tell about its row.
 """
 
 import tempfile

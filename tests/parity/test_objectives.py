@@ -4,8 +4,8 @@ import pytest
 
 pytest.importorskip("keras")
 
-from tests.parity import constraints, losses, regularizers  # noqa: E402
-from tests.parity.objectives import check_row  # noqa: E402
+from tests.parity import constraints, losses, regularizers
+from tests.parity.objectives import check_row
 
 
 @pytest.mark.parametrize("row", losses.BRANCHES, ids=lambda row: row.name)

@@ -38,7 +38,7 @@ REFUSED_METRICS = {
 """Classes of metrics to why they have no plan, whatever their settings."""
 
 _SETTINGS = {
-    keras.metrics.FBetaScore: 'is a mean of quotients: use average="micro", or Precision and Recall with class_id',
+    keras.metrics.FBetaScore: 'is no single quotient: use average="micro", or Precision and Recall with class_id',
     keras.metrics.IoU: "is a mean of quotients: use one target class and the last axis, once for each class",
     keras.metrics.Precision: "is one quotient only with a single threshold and without top_k: give it once for each",
     keras.metrics.Recall: "is one quotient only with a single threshold and without top_k: give it once for each",
@@ -136,9 +136,16 @@ def _top_hits(targets: Any, outputs: Any, k: int = 5) -> Any:
     return keras.metrics.sparse_top_k_categorical_accuracy(classes, outputs, k=k)
 
 
+def _pearson(targets: Any, outputs: Any, axis: int = -1) -> Any:
+    """Keras's, but 0 where the targets or the outputs of an example are all equal; Keras's is no number there."""
+    values = keras.metrics.pearson_correlation(targets, outputs, axis=axis)
+    return tf.where(tf.abs(values) <= values.dtype.max, values, tf.zeros_like(values))
+
+
 # Keras's argmax tells -0.0 from 0.0 by bits, with an operation that TFLite lacks.
 _OWN: dict[Any, PerExample] = {
     keras.metrics.categorical_accuracy: _categorical_hits,
+    keras.metrics.pearson_correlation: _pearson,
     keras.metrics.sparse_categorical_accuracy: _sparse_hits,
     keras.metrics.top_k_categorical_accuracy: _top_hits,
 }

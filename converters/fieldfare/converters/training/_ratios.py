@@ -26,7 +26,8 @@ def ratio_parts(metric: Any, shape: Sequence[Any]) -> Parts | None:
     if isinstance(metric, keras.metrics.Precision | keras.metrics.Recall):
         return _precision_or_recall(metric)
     if isinstance(metric, keras.metrics.FBetaScore):
-        return _f_score(metric) if metric.average == "micro" or shape[-1] == 1 else None
+        alone = shape[-1] == 1 and metric.average is not None
+        return _f_score(metric) if metric.average == "micro" or alone else None
     if isinstance(metric, keras.metrics.IoU):
         return _intersection_over_union(metric)
     return None
@@ -67,22 +68,27 @@ def _f_score(metric: Any) -> Parts:
 def _intersection_over_union(metric: Any) -> Parts | None:
     if len(metric.target_class_ids) != 1 or metric.axis not in (-1, None):
         return None
-    (wanted,), binary = metric.target_class_ids, isinstance(metric, keras.metrics.BinaryIoU)
+    (wanted,) = metric.target_class_ids
 
     def parts(targets: Any, outputs: Any) -> tuple[Any, Any]:
-        if binary:
-            outputs = tf.cast(outputs, tf.float32) >= metric.threshold
         true = _classes(targets, sparse=metric.sparse_y_true)
-        said = _classes(outputs, sparse=metric.sparse_y_pred)
-        if len(true.shape) > len(said.shape):
-            true = tf.squeeze(true, -1)
-        counts = (true >= 0) & (true < metric.num_classes) & (said >= 0) & (said < metric.num_classes)
+        counts = _is_class(true, metric)
+        if isinstance(metric, keras.metrics.BinaryIoU):
+            there = (tf.cast(outputs, tf.float32) >= metric.threshold) == bool(wanted)
+        else:
+            said = _classes(outputs, sparse=metric.sparse_y_pred)
+            counts &= _is_class(said, metric)
+            there = said == wanted
         if metric.ignore_class is not None:
             counts &= true != metric.ignore_class
-        here, there = counts & (true == wanted), counts & (said == wanted)
-        return tf.cast(here & there, tf.float32), tf.cast(here | there, tf.float32)
+        here = true == wanted
+        return tf.cast(counts & here & there, tf.float32), tf.cast(counts & (here | there), tf.float32)
 
     return parts
+
+
+def _is_class(values: Any, metric: Any) -> Any:
+    return (values >= 0) & (values < metric.num_classes)
 
 
 def _classes(values: Any, *, sparse: bool) -> Any:
