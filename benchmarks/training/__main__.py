@@ -3,8 +3,9 @@
     python -m benchmarks.training [--only cnn gru] [--optimizer adam] [--repeats 9] [--store | --check]
 
 Each way of training has a process of its own, all bound to one processor; they take turns, so that whatever else the
-machine does hits them alike. A turn's figure is the median of its steps, the table's is the median over the turns, and
-a ratio is the median of the ratios of turns that stood side by side.
+machine does hits them alike. A step's time is the processor time of its process, all threads together: on an idle
+machine that is the time that passes, and on a busy one what it would be. A turn's figure is the median of its steps,
+the table's is the median over the turns, and a ratio is the median of the ratios of turns that stood side by side.
 
 `--store` writes the ratios to `benchmarks/stored/training.json`; `--check` ends with 1 where a plan has become clearly
 slower, against Keras, than is stored there.
@@ -22,14 +23,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from benchmarks.training.models import BATCH, CASES
 
 STORED = Path(__file__).parents[1] / "stored" / "training.json"
 SIDES = ("plan", "keras", "jit", "function")
-# Ratios of repeated runs differ by up to a tenth on a busy machine; a lost formulation costs more than a quarter.
-MARGIN = 1.25
+# With ten busy processes on two cores a ratio differs by up to a quarter from run to run, since memory and caches are
+# shared; a lost formulation costs a third and more, most of them half.
+MARGIN = 1.35
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
 
 
@@ -46,31 +48,33 @@ class Worker:
     """One process of `worker.py`."""
 
     def __init__(self, arguments: list[str]) -> None:
-        self._process = subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.training.worker", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             env=os.environ | _ONE_THREAD,
         )
+        self._process, self._asks, self._answers = (
+            process,
+            cast("IO[str]", process.stdin),
+            cast("IO[str]", process.stdout),
+        )
         self.losses: list[float] = self._answer()["losses"]
 
     def turn(self, seconds: float) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        print(seconds, file=self._process.stdin, flush=True)
+        print(seconds, file=self._asks, flush=True)
         return self._answer()
 
     def _answer(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
+        line = self._answers.readline()
         if not line:
             sys.exit(f"a worker ended with {self._process.wait()}")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
     def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
+        self._asks.close()
         self._process.wait()
 
 
@@ -108,8 +112,8 @@ def heading(options: argparse.Namespace) -> str:
 
 def row(name: str, result: Result) -> str:
     times = "".join(f" | {result.seconds[side] * 1e3:8.3f}" for side in SIDES)
-    faster = "".join(f" | {1 / result.ratios[side]:6.2f}" for side in SIDES[1:])
-    memory = "".join(f" | {result.peak_bytes[side] / 1e6:5.0f}" for side in SIDES[:2])
+    faster = "".join(f" | {1 / result.ratios[side]:10.2f}" for side in SIDES[1:])
+    memory = "".join(f" | {result.peak_bytes[side] / 1e6:8.0f}" for side in SIDES[:2])
     return f"| {CASES[name].title:<32}{times}{faster}{memory} |"
 
 
@@ -135,8 +139,9 @@ def main() -> None:
     options = parser.parse_args()
     stored: dict[str, Any] = json.loads(STORED.read_text()) if STORED.exists() else {"ratios_to_keras": {}}
     print(heading(options))
-    print("| ms a step                        | plan     | keras    | jit      | function | Keras, jit, function")
-    print("  over plan (above 1: the plan is faster) | peak MB of plan, Keras |", flush=True)
+    titles = [f"{one:>8}" for one in SIDES] + [f"x {one:<8}" for one in SIDES[1:]] + ["MB plan", "MB keras"]
+    print(f"| {'ms a step; x: faster than':<32} | {' | '.join(titles)} |")
+    print(f"|{'|'.join(['---'] * (1 + len(titles)))}|", flush=True)
     complaints: list[str] = []
     with tempfile.TemporaryDirectory(prefix="fieldfare-training-") as folder:
         for name in options.only:

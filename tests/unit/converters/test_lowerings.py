@@ -44,6 +44,10 @@ WINDOWED = {
     "conv kernel 7": (_conv(), IMAGE, (7, 6, 3, 2)),
     "depthwise": (_depthwise(1, 1), IMAGE, (3, 4, 3, 1)),
     "depthwise stride, multiplier": (_depthwise(2, 1), IMAGE, (3, 4, 3, 2)),
+    "conv of few channels": (_conv((2, 1), 1), (2, 9, 11, 1), (3, 4, 1, 5)),
+    "conv dilation, few channels": (_conv(1, 2), (2, 9, 11, 4), (3, 2, 4, 5)),
+    "conv of many channels": (_conv(), (3, 9, 11, 40), (3, 4, 40, 8)),
+    "depthwise stride 3": (_depthwise(3, 1), (17, 9, 11, 130), (2, 3, 130, 1)),
     "depthwise dilation": (_depthwise(1, 2), IMAGE, (3, 4, 3, 3)),
     "pool tiles": (_pool(2, 2), IMAGE),
     "pool overlapping": (_pool(3, 2), IMAGE),
@@ -60,6 +64,13 @@ PLAIN = {
     "softsign": (tf.nn.softsign, (3, 40)),
     "slice step": (lambda x: x[:, 1:7:2, 3, -4:], (2, 9, 11, 5)),
     "slice end": (lambda x: x[-1, :, ::3], (2, 9, 11, 5)),
+    "product": (tf.matmul, (3, 4), (4, 5)),
+    "product of transposes": (lambda a, b: tf.matmul(a, b, transpose_a=True, transpose_b=True), (4, 3), (5, 4)),
+    "product, left transposed": (lambda a, b: tf.matmul(a, b, transpose_a=True), (4, 3), (4, 5)),
+    "product, right transposed": (lambda a, b: tf.matmul(a, b, transpose_b=True), (3, 4), (5, 4)),
+    "dense of two axes": (lambda x, w: tf.einsum("abc,cde->abde", x, w), (2, 3, 4), (4, 5, 2)),
+    "dense over two axes": (lambda x, w: tf.einsum("abcd,cde->abe", x, w), (2, 3, 4, 5), (4, 5, 6)),
+    "einsum of pairs": (lambda x, y: tf.einsum("abc,adc->abd", x, y), (2, 3, 4), (2, 5, 4)),
     "gather rows": (lambda x: tf.gather(x, [[1, 2], [1, 1]], axis=0), (4, 3, 2)),
     "gather middle": (lambda x: tf.gather(x, [[1, 2], [1, 1]], axis=1), (4, 3, 2)),
     "gather one": (lambda x: tf.gather(x, 1, axis=1), (4, 3, 2)),
@@ -126,6 +137,36 @@ def test_channels_first_is_refused_rather_than_wrong():
 
     with pytest.raises(ValueError, match="channels_last"):
         tf.function(traced, autograph=False).get_concrete_function(tf.TensorSpec((1, 3, 4, 4)))
+
+
+def test_a_recurrence_is_one_product_each_for_inputs_and_gradients():
+    kernel, recurrent, bias = (tf.Variable(tf.random.stateless_normal(size, (1, 2))) for size in ((3, 4), (4, 4), (4,)))
+    inputs = np.random.default_rng(0).standard_normal((5, 2, 3)).astype("f4")
+
+    def unrolled(sequence):
+        state = tf.zeros((2, 4))
+        for step in tf.unstack(sequence):
+            state = tf.tanh(tf.matmul(step, kernel) + tf.matmul(state, recurrent) + bias)
+        return tf.reduce_sum(state)
+
+    variables = [kernel, recurrent, bias]
+    with tf.GradientTape() as tape:
+        total = unrolled(tf.constant(inputs))
+    expected = tape.gradient(total, variables)
+
+    @tf.function(autograph=False)
+    def lowered(sequence):
+        with lowered_graph(training=True):
+            return tf.gradients(unrolled(sequence), variables)
+
+    concrete = lowered.get_concrete_function(tf.TensorSpec(inputs.shape))
+    for got, want in zip(concrete(tf.constant(inputs)), expected, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5 * np.abs(want).max())
+    used = [one for one in concrete.graph.get_operations() if one.type == "MatMul" and one.outputs[0].consumers()]
+    # Gradients of the two kernels; the inputs at once and five states. Single gradients of steps are not used.
+    assert len([one for one in used if one.get_attr("transpose_a")]) == 2
+    assert len([one for one in used if not one.get_attr("transpose_a")]) == 1 + 5
+    assert "AddN" not in {one.type for one in concrete.graph.get_operations()}
 
 
 def test_an_operation_has_one_lowering():

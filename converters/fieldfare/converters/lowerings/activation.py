@@ -28,7 +28,7 @@ def relu(op: Any, gradient: Any) -> Any:
 def relu6(op: Any, gradient: Any) -> Any:
     """`dy * [0 < y < 6]`, as `Relu6Grad`."""
     outputs = op.outputs[0]
-    return gradient * _step_of_non_negative(outputs) * _step_of_non_negative(6.0 - outputs)
+    return gradient * _step_of_non_negative(outputs * (6.0 - outputs))
 
 
 @lowering("LeakyRelu")

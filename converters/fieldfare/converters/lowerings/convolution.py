@@ -24,6 +24,7 @@ from fieldfare.converters.lowerings._windows import (
 from fieldfare.converters.lowerings.products import product
 
 _CACHE_BYTES = 400_000  # of columns at a time: they are written and read again while they are in a level 2 cache
+_FEW_CHANNELS = 4  # fewer than a vector register holds: columns of them are laid out line by line
 _MOST_PARTS = 16  # of a batch: each part has operations of its own in the plan
 
 
@@ -62,6 +63,14 @@ def columns(image: Any, rows: Window, cols: Window) -> Any:
     return tf.reshape(both, [-1, both.shape[3]])
 
 
+def flat_columns(image: Any, rows: Window, cols: Window) -> Any:
+    """The transpose of `columns`, `(kh * kw * c, b * h' * w')`, for few channels: what it copies is lines of pixels."""
+    fitted = tf.transpose(fit(image, {1: rows, 2: cols}), [3, 0, 1, 2])
+    wide = concat([cut(fitted, {3: one * cols.dilation}, {3: cols.positions}) for one in range(cols.size)], 0)
+    both = concat([tap(wide, 2, rows, index) for index in range(rows.size)], 0)
+    return tf.reshape(both, [both.shape[0], -1])
+
+
 def uncolumns(gradient: Any, batch: int, rows: Window, cols: Window) -> Any:
     """The adjoint of `columns`: `(b * h' * w', kh * kw * c)` to `(b, h, w, c)`, adding up what overlaps."""
     both = tf.reshape(gradient, [batch, rows.positions, cols.positions, gradient.shape[1]])
@@ -91,11 +100,13 @@ class _Convolution:
         self._parts = [(0, batch)]
         if rows.size * cols.size > 1:
             self._parts = parts_of(batch, 4 * places * self._matrix.shape[0])
-        self._columns = [columns(cut(image, {0: start}, {0: size}), rows, cols) for start, size in self._parts]
+        self._flat = image.shape[3] <= _FEW_CHANNELS and cols.stride == 1 and rows.size * cols.size > 1
+        make = flat_columns if self._flat else columns
+        self._columns = [make(cut(image, {0: start}, {0: size}), rows, cols) for start, size in self._parts]
 
     def result(self) -> Any:
         """`(b, h', w', f)`."""
-        flat = [product(seen, self._matrix) for seen in self._columns]
+        flat = [product(seen, self._matrix, transpose_left=self._flat) for seen in self._columns]
         return concat([self._unflat(one, size) for one, (_, size) in zip(flat, self._parts, strict=True)], 0)
 
     def gradients(self, upstream: Any) -> tuple[Any, Any]:
@@ -103,7 +114,7 @@ class _Convolution:
         images, kernels = [], []
         for seen, (start, size) in zip(self._columns, self._parts, strict=True):
             flat = tf.reshape(cut(upstream, {0: start}, {0: size}), [-1, upstream.shape[3]])
-            kernels.append(product(seen, flat, transpose_left=True))
+            kernels.append(product(seen, flat, transpose_left=not self._flat))
             back = product(flat, self._matrix, transpose_right=True)
             images.append(uncolumns(back, size, self._rows, self._cols))
         return concat(images, 0), tf.reshape(add(kernels), self._kernel_shape)
