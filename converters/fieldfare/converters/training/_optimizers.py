@@ -54,6 +54,7 @@ def starting_points(optimizer: Any, trained: Sequence[Any]) -> dict[int, Any]:
         optimizer: built.
         trained: the variables that it was built for.
     """
-    if isinstance(optimizer, keras.optimizers.ScheduleFreeAdamW):
+    # By name: Keras 3.14 and before do not have it.
+    if type(optimizer).__name__ == "ScheduleFreeAdamW":
         return {id(one): weight for one, weight in zip(optimizer._momentums, trained, strict=True)}
     return {}
