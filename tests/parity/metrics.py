@@ -56,7 +56,7 @@ def _within(y_true: Any, y_pred: Any) -> Any:
     return keras.ops.cast(keras.ops.abs(y_true - y_pred) < 0.5, "float32")
 
 
-_ONE_QUOTIENT = "one threshold, no top_k"
+_ONE_QUOTIENT = "one threshold, no top_k; counts masked elements too, as in Keras"
 _ONE_CLASS = "one target class, the last axis"
 _MICRO = 'average="micro", or any average of one class'
 

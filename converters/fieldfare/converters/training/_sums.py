@@ -69,7 +69,7 @@ def mean_of(function: PerExample, *, masks_itself: bool) -> Sums:
 
 
 def ratio_of(parts: Callable[[Any, Any], tuple[Any, Any]]) -> Sums:
-    """A quotient of two counts over elements, such as precision.
+    """A quotient of two counts over elements, such as precision; masked elements count too, as in Keras.
 
     Args:
         parts: `(targets, outputs)` to what is counted above and below, element by element.
@@ -77,9 +77,6 @@ def ratio_of(parts: Callable[[Any, Any], tuple[Any, Any]]) -> Sums:
 
     def sums(targets: Any, outputs: Any, weight: Any) -> tuple[Any, Any]:
         above, below = parts(targets, outputs)
-        if (mask := mask_of(outputs)) is not None:
-            present = _like(tf.cast(mask, tf.float32), above)
-            above, below = above * present, below * present
         return tf.reduce_sum(weight * _per_example(above)), tf.reduce_sum(weight * _per_example(below))
 
     return sums
