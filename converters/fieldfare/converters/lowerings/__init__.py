@@ -23,6 +23,7 @@ from fieldfare.converters.lowerings import (
     ranking,
     reductions,
     resizing,
+    running_products,
     volumes,
 )
 from fieldfare.converters.lowerings._registry import (
@@ -56,5 +57,6 @@ __all__ = [
     "replaced_ops",
     "replacement",
     "resizing",
+    "running_products",
     "volumes",
 ]

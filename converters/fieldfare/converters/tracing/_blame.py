@@ -20,9 +20,6 @@ _ADVICE = {
     "StatelessRandom": "vary the examples before training instead",
     "TensorList": "unroll the loop (unroll=True)",
     "While": "unroll the loop (unroll=True)",
-    "Cumprod": "avoid prod",
-    "3D": "use 2D layers over slices",
-    "PartitionedCall": "avoid layers that compile a part of themselves",
 }
 
 
