@@ -52,7 +52,7 @@ def encoder() -> Any:
         x = layers.LayerNormalization(epsilon=1e-12)(x + attention(x, f"layer{index}"))
         up = ops.gelu(layers.Dense(HIDDEN, name=f"layer{index}_up")(x), approximate=True)
         x = layers.LayerNormalization(epsilon=1e-12)(x + layers.Dense(WIDTH, name=f"layer{index}_down")(up))
-    pooled = layers.Dense(WIDTH, activation="tanh", name="pool")(x[:, 0])
+    pooled = layers.Dense(WIDTH, activation="tanh", name="pool")(layers.GlobalAveragePooling1D()(x))
     return keras.Model(ids, layers.Dense(CLASSES, activation="softmax", name="head")(pooled), name="encoder")
 
 
@@ -96,8 +96,8 @@ def _naive_export(path: Path, *, int8: bool) -> None:
     )
     def train(ids: Any, label: Any, rate: Any) -> dict[str, Any]:
         variables = [variable.value for variable in model.trainable_variables]
-        probability = tf.gather(model(ids)[0], label)
-        loss = -tf.math.log(tf.reduce_mean(probability))
+        # Not a slice, whose gradient has no builtin.
+        loss = -tf.math.log(tf.reduce_sum(model(ids) * tf.one_hot(label, CLASSES)))
         for variable, slope in zip(variables, tf.gradients(loss, variables), strict=True):
             variable.assign_sub(rate * tf.convert_to_tensor(slope))
         return {"loss": loss}
