@@ -119,7 +119,7 @@ class _Tracer:
             loss, slopes = self._differentiate(feeds)
             self.problems.extend(state_problems(tf.compat.v1.get_default_graph(), owners, self._model))
             optimizer.learning_rate = feeds["learning_rate"]
-            with tf.control_dependencies([loss]), without_branches(optimizer):
+            with tf.control_dependencies([loss]), lowered_graph(training=True), without_branches(optimizer):
                 optimizer.apply(slopes, self._trained)
             return {"loss": loss}
 
@@ -235,7 +235,8 @@ class _Tracer:
             return term.sums(feeds[f"target_{term.output}"], outputs[term.output], feeds["example_weight"])
         except ModelError as error:
             self.problems.append(f"{kind} {term.name!r} {error}")
-            return tf.constant(0.0), None
+            # Something to differentiate, so that the trace goes on and finds what else is wrong.
+            return 0.0 * tf.reduce_sum(outputs[term.output]), None
 
     def _added_losses(self, summed: BatchSums) -> Any:
         added = [one for layer in (self._model, *flat_layers(self._model)) for one in layer._get_own_losses()]

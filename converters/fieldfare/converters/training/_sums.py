@@ -56,7 +56,7 @@ def mean_of(function: PerExample, *, masks_itself: bool) -> Sums:
         values = function(targets, outputs)
         masks = [mask_of(outputs), mask_of(values) if masks_itself else None]
         values = tf.cast(values, tf.float32)
-        if not values.shape or values.shape[0] != weight.shape[0]:
+        if not values.shape.rank or values.shape[0] != weight.shape[0]:
             raise ModelError("does not give one value for each example of a batch")
         present = [_like(tf.cast(one, tf.float32), values) for one in masks if one is not None]
         if not present:
