@@ -84,7 +84,9 @@ def normal(wanted: Wanted) -> Any:
 def _shape(wanted: Wanted) -> Any:
     if wanted.phase is None:
         return None
-    return tf.get_static_value(wanted.inputs[0])
+    # Shape inference sees through slices of shapes, as a mask's shape is made of.
+    shape = tf.zeros(wanted.inputs[0]).shape
+    return shape.as_list() if shape.is_fully_defined() else None
 
 
 def _drawn(wanted: Wanted, shape: Any, purpose: str) -> Any:

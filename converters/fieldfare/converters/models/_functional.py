@@ -39,7 +39,7 @@ def functional_form(model: Any, inputs: Any, problems: list[str]) -> Any:
     if tensors is None:
         return None
     try:
-        return keras.Model(tensors, model(tensors), name=model.name)
+        return keras.Model(tensors, _named(model(tensors)), name=model.name)
     except (ValueError, TypeError, NotImplementedError, AttributeError) as error:
         # What Keras raises where a call does not take such inputs.
         problems.append(f"the model cannot be called on symbolic inputs: {_reason(error)}; {_GIVE_INPUTS}")
@@ -52,6 +52,15 @@ def _reason(error: Exception) -> str:
     lines = [line.strip() for line in plain.splitlines() if line.strip()]
     telling = [line for line in lines if not line.startswith("Exception encountered when calling")]
     return (telling or lines or [type(error).__name__])[0].rstrip(".")
+
+
+def _named(outputs: Any) -> Any:
+    """Several outputs of one model, each with a name of its own: its key, or its number."""
+    if isinstance(outputs, Mapping):
+        return {name: keras.layers.Identity(name=str(name))(one) for name, one in outputs.items()}
+    if isinstance(outputs, list | tuple):
+        return [keras.layers.Identity(name=f"output_{index}")(one) for index, one in enumerate(outputs)]
+    return outputs
 
 
 def _tensors(model: Any, inputs: Any, problems: list[str]) -> Any:
