@@ -6,7 +6,7 @@ counts too), an output and a mean squared error. The weights, the metric and the
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -14,11 +14,12 @@ import tensorflow as tf
 
 from fieldfare.converters.lowerings import lowered_ops, replaced_ops
 from fieldfare.converters.models import flat_layers
-from fieldfare.converters.tracing._adaptations import unrolled
+from fieldfare.converters.tracing._adaptations import inlined, unrolled
 from tests.parity.rows import Row
 
 BATCH = 6
 LEARNING_RATE = 0.05
+_BLOCKS = {"BatchToSpaceND", "SpaceToBatchND"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,13 +61,12 @@ class Branch(Row):
 
     def stand_ins(self) -> str:
         """What stands in for Keras's own: gradients, operations of the forward pass, loops."""
-        model = self.model()
-        names: set[str] = set()
-        graph = tf.Graph()
-        with graph.as_default(), unrolled(model):
-            feeds = [tf.zeros((BATCH, *shape), self.dtype) for shape in self.shapes]
-            model(feeds, training=True)
-            names = {one.type for one in graph.get_operations()}
+        model = replace(self, front=False).model()
+        feeds = [tf.TensorSpec((BATCH, *shape), self.dtype) for shape in self.shapes]
+        with unrolled(model), inlined():
+            graph = tf.function(lambda *fed: model(list(fed), training=True)).get_concrete_function(*feeds).graph
+        # TFLite splits images into blocks by itself.
+        names = {one.type for one in graph.get_operations() if one.type not in _BLOCKS or one.outputs[0].shape.rank > 4}
         lowered = sorted(names & set(lowered_ops()))
         replaced = sorted(names & set(replaced_ops()))
         loops = any(isinstance(one, keras.layers.RNN) and not one.unroll for one in flat_layers(model))

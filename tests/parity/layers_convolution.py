@@ -54,7 +54,6 @@ CONVOLUTION = (
     ),
     _flat("DepthwiseConv2D, dilation 2", _IMAGE, lambda: layers.DepthwiseConv2D(2, dilation_rate=2)),
     _flat("SeparableConv1D", _LINE, lambda: layers.SeparableConv1D(3, 3)),
-    _flat("SeparableConv1D, causal", _LINE, lambda: layers.SeparableConv1D(3, 3, padding="causal")),
     _flat("SeparableConv2D", _IMAGE, lambda: layers.SeparableConv2D(3, 3)),
     _flat(
         "SeparableConv2D, strides 2, SAME",

@@ -64,7 +64,7 @@ class Block(layers.Layer):
 
 def _encoder() -> Any:
     words = keras.Input((4,), dtype="int32", name="words")
-    hidden = layers.Embedding(7, 4, name="table")(words)
+    hidden = layers.Embedding(7, 4, embeddings_initializer="orthogonal", name="table")(words)
     seen = layers.MultiHeadAttention(2, 2, name="attention")(hidden, hidden)
     hidden = layers.LayerNormalization(name="normal")(layers.Add()([hidden, seen]))
     hidden = layers.GlobalAveragePooling1D()(hidden)

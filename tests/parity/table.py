@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.parity.rows import Row, Section
 
-SECTION_MODULES = ("layers", "activations")
+SECTION_MODULES = ("layers", "activations", "losses", "metrics", "optimizers", "regularizers", "constraints")
 """Modules of tests/parity with a `SECTION`, in the order of the page."""
 
 PAGE = Path(__file__).parents[2] / "docs" / "support.md"
