@@ -26,6 +26,11 @@ def _quartic(y_true: Any, y_pred: Any) -> Any:
     return keras.ops.mean(keras.ops.square(keras.ops.square(y_true - y_pred)), axis=-1)
 
 
+def sparse_with_margin(y_true: Any, y_pred: Any) -> Any:
+    """A loss of one's own that takes class numbers."""
+    return keras.ops.maximum(0.1, losses.sparse_categorical_crossentropy(y_true, y_pred, from_logits=True))
+
+
 def _dice(y_true: Any, y_pred: Any) -> Any:
     return losses.dice(y_true, y_pred, axis=(1, 2, 3))
 
@@ -133,6 +138,12 @@ BRANCHES: tuple[Objective, ...] = (
     ),
     _class("a class of one's own", lambda: _Pinball(name="pinball")),
     _class("a function of one's own", lambda: _quartic),
+    Objective(
+        name="a function of one's own, of class numbers",
+        loss=lambda: sparse_with_margin,
+        target="numbers",
+        note='its name begins with "sparse": that is how the targets are known to be class numbers',
+    ),
 )
 
 MASKED = Row(

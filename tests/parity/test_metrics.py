@@ -3,9 +3,12 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import metrics
 
 from fieldfare.converters import check_parity, export_keras
+from fieldfare.converters.lowerings import Wanted
+from fieldfare.converters.lowerings.ranking import in_top_k
 from fieldfare.converters.training import REFUSED_METRICS
 from fieldfare.core.errors import ModelError
 from tests.parity.metrics import OUTPUTS, ROWS, measured_model, settings
@@ -84,3 +87,24 @@ def _made(kind):
     aims |= {"SensitivityAtSpecificity": "specificity", "SpecificityAtSensitivity": "sensitivity"}
     name = kind.__name__
     return kind(**several.get(name, {}), **({aims[name]: 0.5} if name in aims else {}))
+
+
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_top_k_ranks_as_tensorflow_does(k):
+    # Ties, a tie with the target, what is not finite, and targets that are no class.
+    rows = [[0.1, 0.5, 0.5, 0.2], [3.0, -1.0, 2.0, 2.0], [0.0, np.inf, 0.5, 0.1], [np.nan, 1.0, 0.0, 0.0]]
+    predictions = tf.constant(rows + rows[:2], tf.float32)
+    targets = tf.constant([2, 3, 2, 1, -1, 4], tf.int32)
+    found = in_top_k(Wanted("InTopKV2", (predictions, targets, tf.constant(k)), 0, None, {}))
+    assert found.numpy().tolist() == tf.math.in_top_k(targets, predictions, k).numpy().tolist()
+
+
+def _spread(y_true, y_pred):
+    return keras.ops.max(keras.ops.abs(y_true - y_pred), axis=-1)
+
+
+def test_compiled_metrics_of_ones_own_are_found(tmp_path):
+    model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(6)])
+    model.compile(loss="mse", metrics=[_spread])
+    manifest = export_keras(model, tmp_path / "plan.tflite")
+    assert manifest.metric_names == ("loss", "_spread")

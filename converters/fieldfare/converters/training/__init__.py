@@ -4,7 +4,7 @@ from fieldfare.converters.training._accumulation import without_branches
 from fieldfare.converters.training._losses import REFUSED_LOSSES
 from fieldfare.converters.training._metrics import REFUSED_METRICS
 from fieldfare.converters.training._optimizers import REFUSED_OPTIMIZERS, starting_points
-from fieldfare.converters.training._resolve import Training, resolve_training
+from fieldfare.converters.training._resolve import Training, compile_settings, resolve_training
 from fieldfare.converters.training._sums import Term
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "REFUSED_OPTIMIZERS",
     "Term",
     "Training",
+    "compile_settings",
     "resolve_training",
     "starting_points",
     "without_branches",

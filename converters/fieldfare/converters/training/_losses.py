@@ -10,13 +10,8 @@ from fieldfare.converters.training._sums import Term, mean_of
 
 _MEAN_REDUCTIONS = {"sum_over_batch_size", "mean", "mean_with_sample_weight", "auto"}
 _HELP = "give a name of keras.losses, or a function (y_true, y_pred) that yields one value for each example"
-_SPARSE = {
-    "CategoricalGeneralizedCrossEntropy",
-    "SparseCategoricalCrossentropy",
-    "categorical_generalized_cross_entropy",
-    "sparse_categorical_crossentropy",
-}
-"""Losses that take class numbers."""
+_GENERALIZED = {"CategoricalGeneralizedCrossEntropy", "categorical_generalized_cross_entropy"}
+"""The losses that take class numbers without saying so in their names."""
 
 REFUSED_LOSSES = {
     "CTC": "has no builtins for its dynamic programme: compute it in the model, or train frame by frame",
@@ -61,7 +56,7 @@ def _term(given: Any, output: int, factor: float, problems: list[str]) -> list[T
         problems.append(f"loss {given!r} is not known to Keras: {_HELP}")
         return []
     name, function = name_of(found), found
-    if reason := REFUSED_LOSSES.get(_class_name(found)):
+    if reason := REFUSED_LOSSES.get({"ctc": "CTC", "circle": "Circle"}.get(_kind(found), _kind(found))):
         problems.append(f"loss {name!r} {reason}")
         return []
     if isinstance(found, keras.losses.Loss):
@@ -70,11 +65,11 @@ def _term(given: Any, output: int, factor: float, problems: list[str]) -> list[T
                 f"loss {name!r} has the reduction {found.reduction!r}: only the mean over examples is possible"
             )
         function = found.call
-    sparse = type(found).__name__ in _SPARSE or getattr(found, "__name__", "") in _SPARSE
+    kind = _kind(found)
+    sparse = kind in _GENERALIZED or kind.lower().startswith("sparse")
     return [Term(name, mean_of(function, masks_itself=True), output, factor, sparse)]
 
 
-def _class_name(found: Any) -> str:
-    """Name of a loss's class, also of one that was given as a function."""
-    name = getattr(found, "__name__", type(found).__name__)
-    return {"ctc": "CTC", "circle": "Circle"}.get(name, name)
+def _kind(found: Any) -> str:
+    """Name of a loss's class, or of the function that it is; not the name that its user gave it."""
+    return str(getattr(found, "__name__", type(found).__name__))

@@ -65,7 +65,7 @@ def resolve_training(
     """
     before = len(problems)
     source = model if compiled is None else compiled
-    settings = source.get_compile_config() or {} if source.compiled else {}
+    settings = compile_settings(source)
     factors = settings.get("loss_weights") if loss is None else None
     loss = loss if loss is not None else getattr(source, "loss", None) if source.compiled else None
     losses = loss_terms(model, loss, factors, problems)
@@ -97,6 +97,16 @@ def resolve_training(
         optimizer=fresh,
         learning_rate=rate,
     )
+
+
+def compile_settings(model: Any) -> dict[str, Any]:
+    """What `model.compile` was called with, by argument; empty if it was not.
+
+    The objects themselves: `get_compile_config` serialises them, and cannot read back a function of the user's own.
+    """
+    # A model with a `compile` of its own may have none.
+    config = getattr(model, "_compile_config", None)
+    return dict(config.config) if model.compiled and config is not None else {}
 
 
 def _described(model: Any) -> tuple[tuple[PlanTensor, ...], tuple[PlanTensor, ...]]:
