@@ -29,7 +29,10 @@ def model_problems(model: Any) -> list[str]:
         model: in functional form.
     """
     problems = list(_tensor_problems(model))
-    for layer in flat_layers(model):
+    layers = flat_layers(model)
+    # A refused layer stands for those inside of it.
+    inside = {id(inner) for layer in layers if _unsupported(layer) for inner in flat_layers(layer)}
+    for layer in (one for one in layers if id(one) not in inside):
         problems.extend(f"{describe(layer)} {problem}" for check in _LAYER_CHECKS if (problem := check(layer)))
     return problems
 
