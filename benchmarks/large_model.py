@@ -25,7 +25,7 @@ import numpy as np
 
 LAYERS, WIDTH, HEADS, HIDDEN, WORDS, TOKENS, CLASSES, RANK = 12, 768, 12, 3072, 30_522, 128, 2, 8
 KINDS = ("naive float32", "float32", "naive int8", "int8")
-RATE = 0.02
+RATE = 0.003
 
 
 def encoder() -> Any:
