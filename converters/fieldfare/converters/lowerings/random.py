@@ -7,8 +7,9 @@ number is a function of what is in the step already: element i at phase t is
     u_i(t) = frac(a_i + t * b_i)
 
 with constants a, b drawn once, uniformly. u_i is uniform, and two phases give (nearly) independent numbers: good enough
-for dropout and noise, not for secrets. The phase is the optimiser's iteration plus a hash of the batch, so that
-devices, rounds and batches have numbers of their own.
+for dropout and noise, not for secrets. The phase is made of the optimiser's iteration and a hash of the batch, so that
+devices, rounds and batches have numbers of their own; it jumps from step to step, since the iteration alone would let
+an element with a small b stay dropped for many steps in a row.
 """
 
 import math
@@ -25,11 +26,12 @@ from fieldfare.converters.lowerings._registry import Wanted, replacement
 
 _PHASES = 1024.0
 _IRRATIONAL = 0.7548776662466927
+_FREQUENCY, _SPREAD = 12.9898, 437.585
 _SMALLEST = 1e-7
 
 
 def step_phase(iteration: Any, batch: Sequence[Any]) -> Any:
-    """The phase of a training step, `()` float32, from 0 to 1024 beyond the iteration.
+    """The phase of a training step, `()` float32, between -438 and 438.
 
     Args:
         iteration: the optimiser's iteration, `()` of an integer type.
@@ -40,7 +42,8 @@ def step_phase(iteration: Any, batch: Sequence[Any]) -> Any:
         flat = tf.reshape(tf.cast(one, tf.float32), [1, -1])
         mixing = np.random.default_rng(index).uniform(-1.0, 1.0, (flat.shape[1], 1)).astype(np.float32)
         content += tf.reshape(tf.matmul(flat, mixing), []) * _IRRATIONAL
-    return tf.cast(iteration, tf.float32) + (content - tf.floor(content)) * _PHASES
+    place = tf.cast(iteration, tf.float32) + (content - tf.floor(content)) * _PHASES
+    return tf.sin(place * _FREQUENCY) * _SPREAD
 
 
 @contextmanager
