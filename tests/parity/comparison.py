@@ -2,7 +2,6 @@
 
 import tempfile
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from fieldfare.converters import ParityReport, check_parity, export_keras
@@ -36,9 +35,8 @@ class Comparison:
         return set(self.report.idle) & set(self.group.weights[row.slug])
 
 
-@cache
 def compared(rows: tuple[Branch, ...]) -> Comparison:
-    """Export and train a model of these rows; once for each tuple."""
+    """Export and train a model of these rows."""
     group = group_of(rows)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "plan.tflite"
@@ -50,9 +48,8 @@ def compared(rows: tuple[Branch, ...]) -> Comparison:
         )
 
 
-def check_row(rows: tuple[Branch, ...], row: Branch) -> None:
+def check_row(result: Comparison, row: Branch) -> None:
     """Fail where the row's branch differs from Keras, or where a weight is not compared without the row saying so."""
-    result = compared(rows)
     found = result.differences(row)
     far = {name: value for name, value in found.items() if not value <= result.report.tolerance}
     assert not far
@@ -61,9 +58,8 @@ def check_row(rows: tuple[Branch, ...], row: Branch) -> None:
     assert bool(result.idle(row)) == bool(row.idle)
 
 
-def check_group(rows: tuple[Branch, ...]) -> None:
+def check_group(result: Comparison) -> None:
     """Fail where a loss or an output of the group's model differs, or anything does without delegates."""
-    result = compared(rows)
     assert result.report.steps == 5
     assert max(result.report.losses) <= result.report.tolerance
     assert result.report.outputs <= result.report.tolerance

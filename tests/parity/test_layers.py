@@ -10,7 +10,7 @@ import pytest
 from tests.parity import layers_convolution, layers_core, layers_normalization, layers_recurrent, layers_resizing
 from tests.parity.activations import FUNCTIONS, LAYERS
 from tests.parity.branches import Branch
-from tests.parity.comparison import check_group, check_row
+from tests.parity.comparison import check_group, check_row, compared
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -20,14 +20,19 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("row", metafunc.cls.rows, ids=[one.name for one in metafunc.cls.rows])
 
 
+@pytest.fixture(scope="class")
+def result(request):
+    return compared(request.cls.rows)
+
+
 class Group:
     rows: ClassVar[tuple[Branch, ...]] = ()
 
-    def test_trains_as_in_keras(self, row):
-        check_row(self.rows, row)
+    def test_trains_as_in_keras(self, result, row):
+        check_row(result, row)
 
-    def test_losses_and_outputs_are_those_of_keras_and_all_is_without_delegates(self):
-        check_group(self.rows)
+    def test_losses_and_outputs_are_those_of_keras_and_all_is_without_delegates(self, result):
+        check_group(result)
 
 
 class TestCore(Group):

@@ -18,7 +18,7 @@ from fieldfare.core.plans import PlanRuntime
 from fieldfare.core.weights import split_vector
 from tests.parity.layers_random import MASKS, ROWS
 
-DRAWS = 200
+DRAWS = 300
 RATE = 64.0
 
 
@@ -75,7 +75,7 @@ class Drawn:
         found = []
         for branch in self.branches:
             many = np.repeat(self.example[branch.inputs[0].name], DRAWS, axis=0)
-            found.append(np.asarray(branch(many, training=True)).reshape(DRAWS, -1))
+            found.append(np.asarray(branch([many], training=True)).reshape(DRAWS, -1))
         return found
 
 
@@ -98,9 +98,9 @@ def test_mean_spread_and_structure_are_those_of_keras(drawn, index):
     mine, theirs = drawn.of_plan[index], drawn.of_keras[index]
     spread = theirs.std(axis=0)
     assert spread.min() > 0
-    # In units of the spread of one draw, over all elements: 200 draws tell the mean of each to 0.07.
-    assert np.mean((mine.mean(axis=0) - theirs.mean(axis=0)) / spread) == pytest.approx(0, abs=0.1)
-    assert np.square(mine.std(axis=0)).sum() == pytest.approx(np.square(spread).sum(), rel=0.15)
+    # In units of the spread of one draw: two means of 300 draws differ by 0.08, and an LSTM's elements move as one.
+    assert np.mean((mine.mean(axis=0) - theirs.mean(axis=0)) / spread) == pytest.approx(0, abs=0.2)
+    assert np.square(mine.std(axis=0)).sum() == pytest.approx(np.square(spread).sum(), rel=0.2)
     # The sum of a draw's elements varies as much as Keras's does: what is dropped together is dropped together.
     assert mine.sum(axis=1).std() == pytest.approx(theirs.sum(axis=1).std(), rel=0.3)
 
@@ -129,7 +129,7 @@ def test_nothing_is_random_outside_of_training(drawn):
     for index, branch in enumerate(drawn.branches):
         name = f"scale_{index}"
         np.testing.assert_array_equal(first[name], second[name])
-        expected = np.asarray(branch(drawn.example[branch.inputs[0].name], training=False))
+        expected = np.asarray(branch([drawn.example[branch.inputs[0].name]], training=False))
         np.testing.assert_allclose(first[name], expected, rtol=1e-5, atol=1e-6)
     targets = {one.spec.name: np.zeros((1, *one.spec.shape), np.float32) for one in runtime.manifest.targets}
     mean = sum(float(one.mean()) for one in first.values())

@@ -99,10 +99,9 @@ def test_layers_of_other_frameworks_are_refused_by_their_class(name):
         (lambda: keras.layers.Resizing(3, 3, crop_to_aspect_ratio=True), (4, 6, 1), ("Cropping2D",)),
         (lambda: keras.layers.Resizing(6, 6, pad_to_aspect_ratio=True), (4, 6, 1), ("ZeroPadding2D",)),
         (lambda: keras.layers.Dense(2, name="größe"), (3,), ("name=",)),
-        (lambda: keras.layers.GRU(2, stateful=True), (4, 3), ("stateful=False",)),
         (lambda: keras.layers.Conv2D(2, 2, data_format="channels_first"), (3, 4, 4), ("channels_last",)),
     ],
-    ids=["cropped", "padded", "name", "stateful", "channels_first"],
+    ids=["cropped", "padded", "name", "channels_first"],
 )
 def test_settings_are_refused_with_a_way_round(layer, shape, words, tmp_path):
     model = keras.Sequential([keras.Input(shape), layer(), keras.layers.Flatten(), keras.layers.Dense(1)])
