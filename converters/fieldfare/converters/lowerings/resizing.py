@@ -17,6 +17,12 @@ _RESIZING = {
     "ResizeNearestNeighbor": tf.raw_ops.ResizeNearestNeighbor,
     "ResizeBicubic": tf.raw_ops.ResizeBicubic,
 }
+_FOLDED: dict[str, tuple[str, ...]] = {
+    "Cast": ("DstT",),
+    "RealDiv": (),
+    "StridedSlice": ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask"),
+}
+"""Operations between constants, with the attributes that they need."""
 
 
 @lowering("ResizeBilinear")
@@ -43,7 +49,7 @@ def resize_bicubic(wanted: Wanted) -> Any:
 def scale_and_translate(wanted: Wanted) -> Any:
     """`H x W^T`, with the kernels lanczos, gaussian, keyscubic and so on; None where size or place are not constant."""
     image = wanted.inputs[0]
-    size, scale, translation = (tf.get_static_value(one) for one in wanted.inputs[1:4])
+    size, scale, translation = (_constant(one) for one in wanted.inputs[1:4])
     if size is None or scale is None or translation is None:
         return None
     settings = {
@@ -63,6 +69,20 @@ def scale_and_translate(wanted: Wanted) -> Any:
             )
         pair.append(_matrix(made))
     return _apply(image, pair[0], pair[1])
+
+
+def _constant(tensor: Any) -> Any:
+    """The value of a tensor, such as new size over old size; None where it is not computed from constants alone."""
+    value = tf.get_static_value(tensor)
+    if value is not None or tensor.op.type not in _FOLDED:
+        return value
+    values = [_constant(one) for one in tensor.op.inputs]
+    if any(one is None for one in values):
+        return None
+    names = [one.name for one in tensor.op.op_def.input_arg]
+    attributes = {name: tensor.op.get_attr(name) for name in _FOLDED[tensor.op.type]}
+    with tf.init_scope():
+        return getattr(tf.raw_ops, tensor.op.type)(**dict(zip(names, values, strict=True)), **attributes).numpy()
 
 
 def _adjoint(op: Any, gradient: Any) -> Any:
