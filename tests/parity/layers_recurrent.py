@@ -22,7 +22,7 @@ def _masked(tensor: Any) -> Any:
 
 
 def _words(tensor: Any) -> Any:
-    return layers.Embedding(7, 3, mask_zero=True)(tensor)
+    return layers.Embedding(7, 3, mask_zero=True, embeddings_initializer="orthogonal")(tensor)
 
 
 RECURRENT = (
@@ -45,6 +45,9 @@ RECURRENT = (
         "Bidirectional, summed, masked",
         build=lambda x: layers.Bidirectional(layers.LSTM(2), merge_mode="sum")(_masked(x)),
     ),
+)
+
+CELLS = (
     _loop("RNN", layer=lambda: layers.RNN(layers.LSTMCell(2)), covers=("RNN", "LSTMCell")),
     _loop("GRUCell", layer=lambda: layers.RNN(layers.GRUCell(2))),
     _loop("SimpleRNNCell", layer=lambda: layers.RNN(layers.SimpleRNNCell(2))),
@@ -99,4 +102,4 @@ ATTENTION = (
     _attending("AdditiveAttention", *_QUERY_VALUE, build=lambda x, y: layers.AdditiveAttention()([x, y])),
 )
 
-ROWS = (*RECURRENT, *ATTENTION)
+ROWS = (*RECURRENT, *CELLS, *ATTENTION)

@@ -71,5 +71,9 @@ class TestRecurrent(Group):
     rows = layers_recurrent.RECURRENT
 
 
+class TestCells(Group):
+    rows = layers_recurrent.CELLS
+
+
 class TestAttention(Group):
     rows = layers_recurrent.ATTENTION
