@@ -46,7 +46,7 @@ class Branch(Row):
     def slug(self) -> str:
         """The name as an output of a model can have it."""
         # Not the layer's own name, which the layer itself takes.
-        return "to_" + re.sub(r"[^a-z0-9]+", "_", self.name.lower()).strip("_")
+        return "to_" + re.sub(r"[^A-Za-z0-9]+", "_", self.name).strip("_")
 
     def model(self) -> Any:
         """The branch as a model of its own."""
