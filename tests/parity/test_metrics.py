@@ -95,7 +95,7 @@ def test_top_k_ranks_as_tensorflow_does(k):
     rows = [[0.1, 0.5, 0.5, 0.2], [3.0, -1.0, 2.0, 2.0], [0.0, np.inf, 0.5, 0.1], [np.nan, 1.0, 0.0, 0.0]]
     predictions = tf.constant(rows + rows[:2], tf.float32)
     targets = tf.constant([2, 3, 2, 1, -1, 4], tf.int32)
-    found = in_top_k(Wanted("InTopKV2", (predictions, targets, tf.constant(k)), 0, None, {}))
+    found = in_top_k(Wanted("InTopKV2", (predictions, targets, tf.constant(k)), 0, None, (), {}))
     assert found.numpy().tolist() == tf.math.in_top_k(targets, predictions, k).numpy().tolist()
 
 

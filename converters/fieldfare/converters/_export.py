@@ -30,6 +30,7 @@ from fieldfare.core.files import check_writable, write_atomically
 from fieldfare.core.plans import Manifest, PlanMetric, PlanRuntime, WeightRole, attach_manifest, runtime_version
 
 MAX_BATCH_SIZE = 65_536
+_LARGE = 20_000_000  # weights
 _TRACE_ERRORS = (ValueError, TypeError, LookupError, NotImplementedError, AttributeError, tf.errors.OpError)
 _CANNOT = "the model cannot be exported:"
 
@@ -225,24 +226,39 @@ def _manifest(
 def _try_out(model: Any, selection: Selection, plan: bytes) -> None:
     """Run every signature once, without delegates and with them.
 
+    Of a large model only what reads and writes variables runs without: they are what could be uninitialised there, and
+    TFLite's own kernels take minutes for a step.
+
     Raises:
         ModelError: the runtime refuses the plan, other weights come out than went in, or a result is not finite.
     """
     expected = np.concatenate([one.variable.numpy().ravel() for one in selection.weights])
     tables = [layer.input_dim for layer in flat_layers(model) if isinstance(layer, keras.layers.Embedding)]
     top = min(tables, default=2) - 1
+    large = sum(math.prod(one.shape) for one in model.weights) > _LARGE
     for delegates in (False, True):
         try:
-            _run_once(PlanRuntime(plan, delegates=delegates), expected, top)
+            runtime = PlanRuntime(plan, delegates=delegates)
+            _check_variables(runtime, expected)
+            if delegates or not large:
+                _run_once(runtime, top)
         except PlanError as error:
             kind = "with" if delegates else "without"
             raise ModelError(f"the plan was made but does not run {kind} delegates: {error}") from error
 
 
-def _run_once(runtime: PlanRuntime, expected: NDArray[np.float32], top: int) -> None:
-    manifest = runtime.manifest
+def _check_variables(runtime: PlanRuntime, expected: NDArray[np.float32]) -> None:
     if not np.array_equal(runtime.get_weights(), expected):
         raise PlanError("its weights are not the model's")
+    if not all(np.isfinite(one).all() for one in runtime.get_state().values()):
+        raise PlanError("its optimizer starts with numbers that are not finite")
+    runtime.set_weights(expected)
+    if not np.array_equal(runtime.get_weights(), expected):
+        raise PlanError("set_weights does not set the weights")
+
+
+def _run_once(runtime: PlanRuntime, top: int) -> None:
+    manifest = runtime.manifest
     # Ones rather than zeros: an example of zeros may be masked throughout, and a target of zeros has no direction;
     # neither has a loss that is a number.
     inputs = {spec.name: np.full((1, *spec.shape), min(1, top), spec.dtype) for spec in manifest.input_specs}
@@ -250,10 +266,9 @@ def _run_once(runtime: PlanRuntime, expected: NDArray[np.float32], top: int) -> 
         one.spec.name: np.full((1, *one.spec.shape), one.spec.dtype == "float32", one.spec.dtype)
         for one in manifest.targets
     }
+    before = runtime.get_weights()
     numbers = [runtime.train_step(examples, learning_rate=manifest.learning_rate)]
-    runtime.set_weights(expected)
-    if not np.array_equal(runtime.get_weights(), expected):
-        raise PlanError("set_weights does not set the weights")
+    runtime.set_weights(before)
     numbers.extend(one.sum for one in runtime.evaluate_step(examples).values())
     runtime.infer(inputs)
     if manifest.has_gradients:

@@ -13,7 +13,7 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from fieldfare.core.errors import PlanError
-from fieldfare.core.plans._container import pack_model
+from fieldfare.core.plans import pack_model
 
 DTYPES: dict[int, str] = {
     schema.TensorType.FLOAT32: "float32",

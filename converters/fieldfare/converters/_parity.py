@@ -15,7 +15,7 @@ from fieldfare.converters._batches import random_batches
 from fieldfare.converters.lowerings.random import random_layers
 from fieldfare.converters.models import Selection, functional_form, packed_inputs, selected, trainable_rules
 from fieldfare.converters.tracing import optimizer_state
-from fieldfare.converters.training import Training, resolve_training
+from fieldfare.converters.training import Training, compile_settings, resolve_training
 from fieldfare.core.errors import ModelError, WeightsError
 from fieldfare.core.metrics import LOSS, add_metrics, means
 from fieldfare.core.plans import Examples, PlanRuntime, WeightRole
@@ -133,7 +133,7 @@ def check_parity(
                 "the model's weights are not those of the plan: compare it with the model it was made from"
             )
         chosen = batches or random_batches(functional, manifest, steps=steps, seed=seed)
-        source = model.get_compile_config() or {} if model.compiled else {}
+        source = compile_settings(model)
         wanted = {
             "loss": loss if loss is not None else getattr(model, "loss", None),
             "metrics": metrics if metrics is not None else source.get("metrics"),

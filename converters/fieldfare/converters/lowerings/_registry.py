@@ -28,13 +28,22 @@ class Wanted:
         inputs: its input tensors.
         index: how many operations of this type the graph has asked for before.
         phase: `()` float32 that differs from step to step; None outside of training.
+        trained: handles, in the graph, of the variables that the graph will be differentiated by.
     """
 
     type: str
     inputs: tuple[Any, ...]
     index: int
     phase: Any
+    trained: tuple[Any, ...]
     _attributes: Mapping[str, Any] = field(repr=False)
+
+    def is_frozen(self, tensor: Any) -> bool:
+        """Whether a tensor is the value of a variable that does not train: a constant of the plan."""
+        source = tensor.op
+        while source.type in {"Cast", "Identity", "Reshape"}:
+            source = source.inputs[0].op
+        return source.type == "ReadVariableOp" and not any(source.inputs[0] is one for one in self.trained)
 
     def get_attr(self, name: str) -> Any:
         """The attribute as `tf.Operation.get_attr` gives it: numbers, bytes, or a list of them.
@@ -104,7 +113,7 @@ def replaced_ops() -> tuple[str, ...]:
 
 
 @contextmanager
-def lowered_graph(*, training: bool, phase: Any = None) -> Iterator[None]:
+def lowered_graph(*, training: bool, phase: Any = None, trained: Sequence[Any] = ()) -> Iterator[None]:
     """Replace operations that are created inside, and use the lowerings for `tf.gradients` of the others.
 
     Must be entered inside the graph that is traced; `tf.GradientTape` ignores the lowerings.
@@ -112,8 +121,10 @@ def lowered_graph(*, training: bool, phase: Any = None) -> Iterator[None]:
     Args:
         training: whether the graph will be differentiated.
         phase: `()` float32 for random operations, different for each step.
+        trained: the raw variables that it will be differentiated by.
     """
     graph = tf.compat.v1.get_default_graph()
+    handles = tuple(graph.capture(one.handle) for one in trained)
     create = graph._create_op_internal  # the one way by which TensorFlow adds an operation to a graph
     busy: list[str] = []
     counts: dict[str, int] = {}
@@ -124,7 +135,7 @@ def lowered_graph(*, training: bool, phase: Any = None) -> Iterator[None]:
         if found is None or op_type in busy or (found.training_only and not training):
             return create(op_type, inputs, *args, **kwargs)
         counts[op_type] = counts.get(op_type, -1) + 1
-        wanted = Wanted(op_type, tuple(inputs), counts[op_type], phase, kwargs.get("attrs") or {})
+        wanted = Wanted(op_type, tuple(inputs), counts[op_type], phase, handles, kwargs.get("attrs") or {})
         busy.append(op_type)
         try:
             result = found.function(wanted)

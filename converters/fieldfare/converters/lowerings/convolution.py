@@ -136,27 +136,45 @@ def _grouped(image: Any, kernel: Any, rows: Window, cols: Window) -> list[_Convo
     ]
 
 
+def _gradients(groups: list[_Convolution], upstream: Any) -> tuple[Any, Any]:
+    """Of image and kernel."""
+    each = upstream.shape[3] // len(groups)
+    pairs = [one.gradients(cut(upstream, {3: index * each}, {3: each})) for index, one in enumerate(groups)]
+    return concat([one for one, _ in pairs], 3), concat([one for _, one in pairs], 3)
+
+
 @replacement("Conv2D", training_only=True)
 def conv2d(wanted: Wanted) -> Any:
     """The convolution and its gradients; any stride, dilation and number of groups, SAME and VALID.
 
+    A frozen kernel is a constant of the plan, and XNNPACK runs a convolution with it faster than anything else: None.
+
     Raises:
         ValueError: a data format or a padding that has no lowering.
     """
+    if wanted.is_frozen(wanted.inputs[1]):
+        return None
     kernel_shape = wanted.inputs[1].shape
     rows, cols = windows_2d(wanted, wanted.inputs[0], (kernel_shape[0], kernel_shape[1]))
 
     def convolved(image: Any, kernel: Any) -> Any:
         groups = _grouped(image, kernel, rows, cols)
 
-        def gradient(upstream: Any) -> tuple[Any, Any]:
-            each = upstream.shape[3] // len(groups)
-            pairs = [one.gradients(cut(upstream, {3: index * each}, {3: each})) for index, one in enumerate(groups)]
-            return concat([one for one, _ in pairs], 3), concat([one for _, one in pairs], 3)
-
-        return concat([one.result() for one in groups], 3), gradient
+        return concat([one.result() for one in groups], 3), lambda upstream: _gradients(groups, upstream)
 
     return tf.custom_gradient(convolved)(*wanted.inputs)
+
+
+@lowering("Conv2D")
+def conv2d_gradient(op: Any, gradient: Any) -> list[Any]:
+    """Gradients of a convolution that stayed one: that of its image, for what trains below it, and of its kernel.
+
+    Raises:
+        ValueError: a data format or a padding that has no lowering.
+    """
+    image, kernel = op.inputs
+    rows, cols = windows_2d(op, image, (kernel.shape[0], kernel.shape[1]))
+    return list(_gradients(_grouped(image, kernel, rows, cols), gradient))
 
 
 @lowering("Conv2DBackpropInput")

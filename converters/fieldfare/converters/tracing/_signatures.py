@@ -207,7 +207,8 @@ class _Tracer:
         batch = [feeds[one.key] for one in (*self._training.inputs, *self._training.targets)]
         phase = step_phase(self._training.optimizer._iterations.value, batch) if training else None
         with ExitStack() as stack:
-            stack.enter_context(lowered_graph(training=training, phase=phase))
+            trained = [one.value for one in self._trained] if training else []
+            stack.enter_context(lowered_graph(training=training, phase=phase, trained=trained))
             summed = stack.enter_context(weighted_batch(self._model, feeds["example_weight"]))
             outputs = self._call(feeds, training=training)
             extra = self._penalty() + self._added_losses(summed)

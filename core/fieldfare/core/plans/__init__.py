@@ -4,7 +4,7 @@
 checks parity with it, and task submission reads the initial weights with it.
 """
 
-from fieldfare.core.plans._container import attach_manifest, read_manifest
+from fieldfare.core.plans._container import attach_manifest, pack_model, read_manifest
 from fieldfare.core.plans._examples import Examples, check_examples, count_rows, take_rows
 from fieldfare.core.plans._manifest import FORMAT_VERSION, WEIGHT_SUM, Manifest, PlanMetric, PlanTensor, WeightRole
 from fieldfare.core.plans._runtime import PlanRuntime, runtime_version
@@ -21,6 +21,7 @@ __all__ = [
     "attach_manifest",
     "check_examples",
     "count_rows",
+    "pack_model",
     "read_manifest",
     "runtime_version",
     "take_rows",

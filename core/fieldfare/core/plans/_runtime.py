@@ -21,15 +21,6 @@ def runtime_version() -> str:
     return f"ai-edge-litert {metadata.version('ai-edge-litert')}"
 
 
-def _map(path: Path) -> memoryview:
-    try:
-        return np.memmap(path, np.uint8, "r").data
-    except OSError as error:
-        raise PlanError(f"cannot read the plan {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise PlanError(f"the plan {path} is empty") from error
-
-
 class PlanRuntime:
     """A plan loaded into a LiteRT interpreter, with its weights and optimiser state.
 
@@ -48,7 +39,7 @@ class PlanRuntime:
     def __init__(self, model: bytes | Path, *, num_threads: int = 1, delegates: bool = True) -> None:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-        self.manifest = read_manifest(model if isinstance(model, bytes) else _map(model))
+        self.manifest = read_manifest(model)
         kind = OpResolverType.AUTO if delegates else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         source = {"model_content": model} if isinstance(model, bytes) else {"model_path": str(model)}
         try:
