@@ -68,7 +68,7 @@ class Branch(Row):
         # TFLite splits images into blocks by itself.
         names = {one.type for one in graph.get_operations() if one.type not in _BLOCKS or one.outputs[0].shape.rank > 4}
         lowered = sorted(names & set(lowered_ops()))
-        replaced = sorted(names & set(replaced_ops()))
+        replaced = sorted(names & set(replaced_ops()) - set(lowered))
         loops = any(isinstance(one, keras.layers.RNN) and not one.unroll for one in flat_layers(model))
         parts = [self.stands_in] if self.stands_in else []
         parts += ["unrolled"] if loops else []

@@ -83,7 +83,9 @@ CORE = (
     _core("Input", _ROW, build=lambda x: x, covers=("Input", "InputLayer")),
     _core("Lambda", _ROW, layer=lambda: layers.Lambda(lambda y: ops.sin(y) * ops.exp(-y * y))),
     _core(
-        "Lambda, products", _SEQUENCE, layer=lambda: layers.Lambda(lambda y: ops.cumprod(y, 1) * ops.prod(y, -1, True))
+        "Lambda, products",
+        _SEQUENCE,
+        layer=lambda: layers.Lambda(lambda y: ops.cumprod(ops.tanh(y), 1) * ops.prod(ops.tanh(y), -1, True)),
     ),
     _core("Masking", _SEQUENCE, build=_masked_steps),
     _core("Flatten", _IMAGE, build=lambda x: layers.Dense(2)(layers.Flatten()(x))),
