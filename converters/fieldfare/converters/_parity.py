@@ -270,16 +270,18 @@ def _evaluated(runtime: PlanRuntime, reference: _Reference, batches: Sequence[Ex
     sums = [runtime.evaluate_step(one) for one in batches]
     mine, theirs = means(add_metrics(sums)), reference.evaluate(batches)
     parts = [name for name in theirs if name.endswith("_loss")] if len(reference.training.outputs) > 1 else []
-    # Keras has its own names for metrics that were given as "accuracy"; their order is the plan's.
-    values = [value for name, value in theirs.items() if name not in {LOSS, *parts}]
+    values = {name: value for name, value in theirs.items() if name not in {LOSS, *parts}}
     names = [name for name in runtime.manifest.metric_names if name != LOSS]
     if len(names) != len(values):
         raise ModelError(f"the plan has the metrics {', '.join(names)}: give the same to compare them")
+    # By name, in whichever order a version of Keras has them; what it calls otherwise ("acc", "Precision") by place.
+    places = iter([name for name in values if name not in names])
+    calls = {name: name if name in values else next(places) for name in names}
     # Batch by batch: over several, Keras weights a masked loss by examples, not by what the mask leaves of them.
     pairs = zip(sums, batches, strict=True)
     losses = [_relative(one[LOSS].mean, reference.evaluate([batch])[LOSS], 0.01) for one, batch in pairs]
     # A ratio that nothing was counted for is left out of the sums; Keras calls it zero.
-    metrics = {name: _relative(mine.get(name, 0.0), value, 0.01) for name, value in zip(names, values, strict=True)}
+    metrics = {name: _relative(mine.get(name, 0.0), values[call], 0.01) for name, call in calls.items()}
     return {LOSS: max(losses)} | metrics
 
 
