@@ -34,8 +34,8 @@ class ParityReport:
 
     A tensor's difference is `max|plan - keras| / max|keras|` over its elements, a number's `|plan - keras| / |keras|`.
     The divisor of a weight is at least a thousandth of the model's largest weight, that of a state tensor a thousandth
-    of the largest of its kind, that of a loss or metric at least 0.01: what is nearly zero is measured against what
-    it is added to.
+    of the largest of its kind, that of an output at least 0.001 and that of a loss or metric at least 0.01: what is
+    nearly zero is measured against what it is added to.
 
     Attributes:
         steps: training steps that were compared.
@@ -227,7 +227,7 @@ def _compare(runtime: PlanRuntime, reference: _Reference, batches: Sequence[Exam
     inputs = {spec.name: batches[0][spec.name] for spec in manifest.input_specs}
     predicted = runtime.infer(inputs)
     outputs = [
-        _relative(predicted[one.spec.name], theirs)
+        _relative(predicted[one.spec.name], theirs, _FLOOR)
         for one, theirs in zip(manifest.outputs, reference.predict(inputs), strict=True)
     ]
     return ParityReport(
