@@ -9,9 +9,9 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from fieldfare.converters import export_keras, plan_to_inference, save_weights
+from fieldfare.converters.freezing import freeze_constants
 from fieldfare.converters.inference import InferenceModel, compare_models, to_int8, weights_to_int8
 from fieldfare.converters.inference._score import Scorer
-from fieldfare.converters.freezing import freeze_constants
 from fieldfare.core.command import Console, run
 from fieldfare.core.errors import DataError, PlanError
 from fieldfare.core.metrics import add_metrics, means
