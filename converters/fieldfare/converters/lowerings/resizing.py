@@ -114,8 +114,8 @@ def _matrix(resized: Any) -> NDArray[np.float32]:
 
 
 def _apply(image: Any, rows: NDArray[Any], cols: NDArray[Any]) -> Any:
-    """`(b, h, w, c)` to `(b, h', w', c)`."""
+    """`(b, h, w, c)` of any type of numbers to `(b, h', w', c)` float32."""
     batch, height, width, channels = image.shape.as_list()
-    tall = tf.matmul(tf.constant(rows), tf.reshape(image, [batch, height, width * channels]))
+    tall = tf.matmul(tf.constant(rows), tf.reshape(tf.cast(image, tf.float32), [batch, height, width * channels]))
     wide = tf.matmul(tf.constant(cols), tf.reshape(tall, [batch * rows.shape[0], width, channels]))
     return tf.reshape(wide, [batch, rows.shape[0], cols.shape[0], channels])

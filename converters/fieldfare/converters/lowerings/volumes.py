@@ -57,7 +57,10 @@ def conv3d_transpose(wanted: Wanted) -> Any:
 
 @replacement("MaxPool3D")
 def max_pool3d(wanted: Wanted) -> Any:
-    """The largest of each image's window, then the largest of those along the depth: the same first one in a tie."""
+    """The largest of each image's window, then the largest of those along the depth.
+
+    In a tie the first gets the gradient, as for images. TensorFlow on a processor gives the whole of it to each.
+    """
     return _pooled(wanted, tf.nn.max_pool2d)
 
 

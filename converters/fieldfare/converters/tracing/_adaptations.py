@@ -1,5 +1,6 @@
 """What layers do otherwise in a plan: recurrent ones unroll, and sums over the batch heed the examples' weights."""
 
+import functools
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -96,7 +97,10 @@ class _Moments:
 
 @dataclass(frozen=True, slots=True)
 class _Activity:
-    """An activity regulariser whose result, divided by the batch size as Keras does, is the mean over the examples."""
+    """An activity regulariser that leaves out examples of weight 0.
+
+    Keras divides its result by the batch size: the mean over the examples. Before 3.14 Keras leaves it the sum.
+    """
 
     regularizer: Any
     weight: Any
@@ -111,4 +115,13 @@ class _Activity:
             total += self.regularizer.l1 * tf.reduce_sum(weight * tf.abs(outputs))
         if isinstance(self.regularizer, keras.regularizers.L2 | keras.regularizers.L1L2):
             total += self.regularizer.l2 * tf.reduce_sum(weight * tf.square(outputs))
-        return total * float(sizes[0]) / tf.reduce_sum(self.weight)
+        return total * float(sizes[0]) / tf.reduce_sum(self.weight) if _divides_by_batch() else total
+
+
+@functools.cache
+def _divides_by_batch() -> bool:
+    """Whether this version of Keras divides what an activity regulariser gives by the batch size."""
+    with tf.init_scope():
+        layer = keras.layers.ActivityRegularization(l1=1.0)
+        layer(tf.ones((2, 1)))
+        return float(layer.losses[0]) == 1.0
