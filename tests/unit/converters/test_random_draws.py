@@ -193,7 +193,7 @@ def test_layers_that_draw_are_named():
 
 def test_seed_generators_rest_inside_and_count_afterwards():
     generator = keras.random.SeedGenerator(3)
-    before = np.array(generator.state)
+    before = keras.ops.convert_to_numpy(generator.state).copy()
     with seeds_at_rest():
         generator.next()
         np.testing.assert_array_equal(generator.state, before)

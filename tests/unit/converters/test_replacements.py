@@ -102,6 +102,16 @@ CASES = {
         f"Einsum {one}": Case("Einsum", lambda x, y, one=one: tf.einsum(one, x, y), shapes)
         for one, shapes in EQUATIONS.items()
     },
+    **{
+        f"BatchMatMulV2, adjoints {left} {right}": Case(
+            "BatchMatMulV2",
+            lambda x, y, left=left, right=right: tf.matmul(x, y, adjoint_a=left, adjoint_b=right),
+            ((2, 3, 5, 4) if left else (2, 3, 4, 5), (2, 3, 6, 5) if right else (2, 3, 5, 6)),
+        )
+        for left, right in itertools.product((False, True), repeat=2)
+    },
+    "BatchMatMulV2, one matrix for all": Case("BatchMatMulV2", tf.matmul, ((2, 3, 4, 5), (5, 6))),
+    "BatchMatMulV2, axes spread": Case("BatchMatMulV2", tf.matmul, ((2, 1, 4, 5), (1, 3, 5, 6))),
     "MatMul of a chain": Case("MatMul", lambda a, b: tf.matmul(a, tf.matmul(b, a)), ((3, 4), (4, 3))),
     "DenseBincount": Case(
         "DenseBincount",
@@ -138,7 +148,9 @@ CASES = {
         "InTopKV2",
         lambda x, y: tf.math.in_top_k(y, x, 2),
         (
-            np.array([[1, np.nan, 0], [np.inf, 1, 0], [1, 0, -np.inf], [1, 2, 3], [1, 2, 3], [1, 2, 3]], np.float32),
+            np.array(
+                [[1, np.nan, 0], [np.inf, 1, 0], [1, 0, -np.inf], [1, 2, 3], [-1, -2, -3], [-1, -2, -3]], np.float32
+            ),
             np.array([0, 0, 0, -1, 3, 1], np.int64),
         ),
     ),
