@@ -65,8 +65,7 @@ class Branch(Row):
         feeds = [tf.TensorSpec((BATCH, *shape), self.dtype) for shape in self.shapes]
         with unrolled(model), inlined():
             graph = tf.function(lambda *fed: model(list(fed), training=True)).get_concrete_function(*feeds).graph
-        # TFLite splits images into blocks by itself.
-        names = {one.type for one in graph.get_operations() if one.type not in _BLOCKS or one.outputs[0].shape.rank > 4}
+        names = {one.type for one in graph.get_operations() if not _stays(one)}
         lowered = sorted(names & set(lowered_ops()))
         replaced = sorted(names & set(replaced_ops()) - set(lowered))
         loops = any(isinstance(one, keras.layers.RNN) and not one.unroll for one in flat_layers(model))
@@ -75,6 +74,13 @@ class Branch(Row):
         parts += [f"gradient of {', '.join(lowered)}"] if lowered else []
         parts += [f"replaces {', '.join(replaced)}"] if replaced else []
         return "; ".join(parts)
+
+
+def _stays(op: Any) -> bool:
+    """Whether TFLite runs the operation as it is, although those of more axes are replaced."""
+    if op.type == "BatchMatMulV2":
+        return len(op.outputs[0].shape) <= 5
+    return op.type in _BLOCKS and len(op.outputs[0].shape) <= 4
 
 
 @dataclass(frozen=True, slots=True)

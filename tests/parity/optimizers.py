@@ -22,9 +22,9 @@ class Optimizing(Row):
     make: Callable[[], Any]
 
 
-def _row(name: str, make: Callable[[], Any], note: str = "") -> Optimizing:
+def _row(name: str, make: Callable[[], Any], note: str = "", since: str = "") -> Optimizing:
     kind = name.partition(",")[0]
-    return Optimizing(name=name, covers=(kind,), make=make, note=note)
+    return Optimizing(name=name, covers=(kind,), make=make, note=note, since=since)
 
 
 def _without_decay_of_biases() -> Any:
@@ -55,6 +55,7 @@ ROWS: tuple[Optimizing, ...] = (
         "ScheduleFreeAdamW, warm-up",
         lambda: optimizers.ScheduleFreeAdamW(0.01, warmup_steps=3),
         note="`set_weights` makes its state a copy of the new weights, as building the optimiser does in Keras",
+        since="3.14",
     ),
     _row(
         "Adam, gradient_accumulation_steps, clipnorm",

@@ -9,8 +9,8 @@ from tests.parity.objectives import Objective
 from tests.parity.rows import Section
 
 
-def _kernel(name: str, regularizer: Any, *covers: str) -> Objective:
-    return Objective(name=name, covers=covers, settings=lambda: {"kernel_regularizer": regularizer()})
+def _kernel(name: str, regularizer: Any, *covers: str, since: str = "") -> Objective:
+    return Objective(name=name, covers=covers, since=since, settings=lambda: {"kernel_regularizer": regularizer()})
 
 
 def _own(weights: Any) -> Any:
@@ -26,7 +26,7 @@ ROWS: tuple[Objective, ...] = (
         "OrthogonalRegularizer, of columns",
         lambda: regularizers.OrthogonalRegularizer(0.02, mode="columns"),
     ),
-    _kernel("a function of one's own", lambda: _own),
+    _kernel("a function of one's own", lambda: _own, since="3.15"),
     Objective(
         name="of a bias",
         settings=lambda: {"bias_regularizer": regularizers.L2(0.1), "bias_initializer": "random_normal"},

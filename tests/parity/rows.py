@@ -5,9 +5,15 @@ a row, refused with a reason, or a helper that computes nothing; `test_support.p
 three. To add a section: write its module, and name it in `SECTION_MODULES` in table.py.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
+from typing import TypeVar
+
+import keras
+
+PAGE_KERAS = "3.15"
+"""The release of Keras whose public names the sections account for, and with which the page is made; or a later one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,16 +25,32 @@ class Row:
         covers: public names of Keras that this row is a test of; may be empty for a variant.
         stands_in: what takes the place of Keras's own operations.
         note: where and why plan and Keras differ.
+        since: the release of Keras that the row needs, such as "3.14"; empty where any that is supported will do.
     """
 
     name: str
     covers: tuple[str, ...] = ()
     stands_in: str = ""
     note: str = ""
+    since: str = ""
 
     def stand_ins(self) -> str:
         """What the table says about that."""
         return self.stands_in
+
+
+RowKind = TypeVar("RowKind", bound=Row)
+
+
+def has_keras(release: str) -> bool:
+    """Whether the Keras at hand is `release`, such as "3.14", or a later one; true for an empty string."""
+    at_hand = tuple(int(one) for one in keras.__version__.split(".")[:2])
+    return not release or at_hand >= tuple(int(one) for one in release.split("."))
+
+
+def available(rows: Iterable[RowKind]) -> tuple[RowKind, ...]:
+    """The rows that the Keras at hand can train."""
+    return tuple(row for row in rows if has_keras(row.since))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

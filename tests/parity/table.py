@@ -46,7 +46,9 @@ def _section(section: Section) -> str:
 
 
 def _line(row: Row) -> str:
-    return f"| {_cell(row.name)} | {_cell(row.stand_ins())} | {_cell(row.note)} |"
+    notes = [f"from Keras {row.since}"] if row.since else []
+    notes += [row.note] if row.note else []
+    return f"| {_cell(row.name)} | {_cell(row.stand_ins())} | {_cell('; '.join(notes))} |"
 
 
 def _by_reason(section: Section) -> dict[str, list[str]]:

@@ -11,6 +11,7 @@ from tests.parity import layers_convolution, layers_core, layers_normalization, 
 from tests.parity.activations import FUNCTIONS, LAYERS
 from tests.parity.branches import Branch
 from tests.parity.comparison import check_group, check_row, compared
+from tests.parity.rows import available
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -64,7 +65,7 @@ class TestResizing(Group):
 
 
 class TestNormalization(Group):
-    rows = layers_normalization.ROWS
+    rows = available(layers_normalization.ROWS)
 
 
 class TestRecurrent(Group):

@@ -16,6 +16,8 @@ import tensorflow as tf
 from fieldfare.converters.lowerings._registry import Wanted, lowering, replacement
 from fieldfare.converters.lowerings._windows import add, concat
 
+_MOST_AXES = 5  # of a product of TFLite
+
 # In each graph that is traced: what `_whole` has multiplied already, by the sequence's and the variable's name.
 _WHOLE: WeakKeyDictionary[Any, dict[tuple[str, str], list[Any]]] = WeakKeyDictionary()
 
@@ -77,6 +79,21 @@ def einsum(wanted: Wanted) -> Any:
         depth *= size
     flat = tf.matmul(tf.reshape(tensors[0], [-1, depth]), tf.reshape(tensors[1], [depth, -1]))
     return tf.reshape(flat, [*tensors[0].shape[: len(kept_left)], *tensors[1].shape[count:]])
+
+
+@replacement("BatchMatMulV2")
+def of_many_axes(wanted: Wanted) -> Any:
+    """`...c,cd->...d`, a dense layer of six axes or more, as a product of matrices; None for what TFLite multiplies.
+
+    Keras before 3.15 asks for it; later releases make a product of matrices themselves.
+    """
+    left, right = wanted.inputs
+    if len(left.shape) <= _MOST_AXES or len(right.shape) != 2:  # noqa: PLR2004
+        return None
+    if wanted.get_attr("adj_x") or wanted.get_attr("adj_y"):
+        return None
+    flat = tf.matmul(tf.reshape(left, [-1, left.shape[-1]]), right)
+    return tf.reshape(flat, [*left.shape[:-1], right.shape[1]])
 
 
 @lowering("MatMul")

@@ -54,7 +54,7 @@ def starting_points(optimizer: Any, trained: Sequence[Any]) -> dict[int, Any]:
         optimizer: built.
         trained: the variables that it was built for.
     """
-    # By name: Keras 3.14 and before do not have it.
+    # By name: Keras 3.13 does not have it.
     if type(optimizer).__name__ == "ScheduleFreeAdamW":
         return {id(one): weight for one, weight in zip(optimizer._momentums, trained, strict=True)}
     return {}
