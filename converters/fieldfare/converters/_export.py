@@ -127,11 +127,16 @@ def _check_numbers(batch_size: int, learning_rate: float | None) -> None:
 
 def _selection_problems(selection: Selection, *, gradients: bool) -> Iterator[str]:
     if not selection.trained:
-        yield "the model has no trainable weights: set trainable = True on the layers that devices shall train"
+        yield (
+            "the model has no trainable weights: set trainable = True on the layers that devices shall train, "
+            "or name them in trainable=... (--trainable)"
+        )
     for one in selection.weights:
         dtype = keras.backend.standardize_dtype(one.variable.dtype)
         if dtype != "float32":
             yield f"weight {one.name!r} has dtype {dtype}: trainable weights must be float32"
+        elif not np.isfinite(one.variable.numpy()).all():
+            yield f"weight {one.name!r} holds NaN or infinite values: load or initialise the model again"
     if gradients and any(one.role is WeightRole.STATISTIC for one in selection.weights):
         yield (
             "a BatchNormalization that trains moves statistics, which have no gradient: leave gradients out, freeze it "

@@ -25,7 +25,10 @@ TOLERANCE = 1e-5
 """Largest relative difference that counts as equal: float32 sums in another order differ by about 1e-7 a step."""
 
 _FLOOR = 1e-3
-_IDLE = 1e-6
+_STATE_FLOOR = 0.1  # squares of small gradients hold twice their rounding
+_IDLE = 1e-6  # of the largest gradient: nothing but rounding
+_SMALL = 1e-3  # of the largest gradient: rounding where the order of the examples changes a tenth of it
+_NOISE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class ParityReport:
     """Largest relative differences between plan and Keras.
 
     A tensor's difference is `max|plan - keras| / max|keras|` over its elements, a number's `|plan - keras| / |keras|`.
-    The divisor of a weight is at least a thousandth of the model's largest weight, that of a state tensor a thousandth
+    The divisor of a weight is at least a thousandth of the model's largest weight, that of a state tensor a tenth
     of the largest of its kind, that of an output at least 0.001 and that of a loss or metric at least 0.01: what is
     nearly zero is measured against what it is added to.
 
@@ -154,7 +157,7 @@ class _Reference:
     training: Training
     selection: Selection
     compiled: Mapping[str, Any]
-    slopes: dict[int, float] = field(default_factory=dict)
+    moved: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         # Another model around the same layers: what the user compiled stays as it is.
@@ -165,6 +168,12 @@ class _Reference:
         self.training.optimizer.build(self.selection.trained)
 
     def step(self, batch: Examples) -> float:
+        self._note_what_moves(batch)
+        total, slopes = self._differentiate(batch)
+        self.training.optimizer.apply(slopes, self.selection.trained)
+        return float(total)
+
+    def _differentiate(self, batch: Examples) -> tuple[Any, list[Any]]:
         variables = self.selection.trained
         with tf.GradientTape() as tape:
             predicted = self.keras(self._inputs(batch), training=True)
@@ -175,12 +184,22 @@ class _Reference:
         slopes = tape.gradient(total, [one.value for one in variables])
         # Dense, as Keras has them on its other backends: on TensorFlow, the adaptive optimisers square the gradients of
         # a word's occurrences in a batch one by one instead of their sum.
-        dense = [None if one is None else tf.convert_to_tensor(one) for one in slopes]
-        for index, one in enumerate(dense):
-            size = 0.0 if one is None else float(tf.reduce_max(tf.abs(one)))
-            self.slopes[index] = max(self.slopes.get(index, 0.0), size)
-        self.training.optimizer.apply(dense, variables)
-        return float(total)
+        return total, [None if one is None else tf.convert_to_tensor(one) for one in slopes]
+
+    def _note_what_moves(self, batch: Examples) -> None:
+        """Tell gradients from rounding: rounding is another one when the examples come in another order."""
+        before = [(one, one.numpy()) for one in self.model.non_trainable_variables]
+        _, slopes = self._differentiate(batch)
+        _, turned = self._differentiate({name: array[::-1] for name, array in batch.items()})
+        for variable, value in before:
+            variable.assign(value)
+        sizes = [0.0 if one is None else float(tf.reduce_max(tf.abs(one))) for one in slopes]
+        for index, (one, other, size) in enumerate(zip(slopes, turned, sizes, strict=True)):
+            if size <= _IDLE * max(sizes):
+                continue
+            noise = float(tf.reduce_max(tf.abs(one - other)))
+            if size > _SMALL * max(sizes) or noise <= _NOISE * size:
+                self.moved.add(index)
 
     def take(self, weights: Mapping[str, NDArray[Any]], names: Sequence[str]) -> None:
         """Set the weights of these names."""
@@ -200,9 +219,9 @@ class _Reference:
 
     @property
     def idle(self) -> tuple[str, ...]:
-        largest = max(self.slopes.values())
+        """Names of the weights that only rounding has moved so far."""
         trained = [one for one in self.selection.weights if one.role is WeightRole.TRAINED]
-        return tuple(one.name for index, one in enumerate(trained) if self.slopes[index] <= _IDLE * largest)
+        return tuple(one.name for index, one in enumerate(trained) if index not in self.moved)
 
     def _penalties(self) -> list[Any]:
         return list(self.keras._get_regularization_losses())
@@ -260,7 +279,7 @@ def _state(runtime: PlanRuntime, reference: _Reference, idle: Sequence[str]) -> 
     # Another optimiser has other variables.
     alone = dict.fromkeys(set(mine) ^ set(theirs), math.inf)
     return alone | {
-        name: _relative(value, theirs[name], _FLOOR * kinds[name.rpartition("_")[2]])
+        name: _relative(value, theirs[name], _STATE_FLOOR * kinds[name.rpartition("_")[2]])
         for name, value in mine.items()
         if name in theirs and not any(one in name for one in unmoved)
     }

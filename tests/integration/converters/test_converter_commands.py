@@ -92,6 +92,8 @@ def test_a_check_that_fails_gives_a_status(fieldfare, source, tmp_path):
     # Weights that run off to infinity are equal to nothing.
     status, out, _ = fieldfare("export", f"{source}:build", "-o", plan, *words, "--learning-rate", "1e30")
     assert (status, "NOT equal" in out) == (1, True)
+    assert f"{plan} was not written" in out
+    assert not plan.exists()
 
 
 def test_a_subclassed_model_of_which_a_part_trains(fieldfare, source, tmp_path):
@@ -129,6 +131,10 @@ def test_a_subclassed_model_of_which_a_part_trains(fieldfare, source, tmp_path):
         (["export", "{source}:absent", "-o", "{folder}/p.tflite"], "has no function 'absent'"),
         (["export", "{source}:nothing", "-o", "{folder}/p.tflite"], "NoneType"),
         (["export", "no.such.module:build", "-o", "{folder}/p.tflite"], "no module no.such.module"),
+        (["export", "{source}:build", "-o", "{folder}/p.h5", "--loss", "mse"], "must end in .tflite, got 'p.h5'"),
+        (["export", "{source}:build", "-o", "{folder}/p.tflite", "--check-steps", "0"], "must be 1 or more, got 0"),
+        (["export", "{source}:build", "-o", "{folder}/p.tflite", "--check", "--frozen-dtype", "int8"], "in float32"),
+        (["export", "{source}:reader", "-o", "{folder}/p.tflite", "--input", "string:4"], "turn text into integers"),
         (["export", "missing.keras", "-o", "{folder}/p.tflite"], "no file missing.keras"),
         (["export", "model.h5", "-o", "{folder}/p.tflite"], ".keras file"),
         (["convert", "missing.tflite", "--to", "{folder}/p.tflite"], "cannot read missing.tflite"),

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from fieldfare.converters import check_parity
+from fieldfare.converters import check_parity, export_keras
 from fieldfare.converters._batches import random_batches
 from fieldfare.core.errors import ModelError, PlanError, WeightsError
 from fieldfare.core.plans import PlanRuntime, check_examples, read_manifest, runtime_version
@@ -42,6 +42,35 @@ def test_parity_notices_another_loss_optimizer_and_weights(exported):
     other.set_weights([one + 1 for one in case.model.get_weights()])
     with pytest.raises(WeightsError, match="not those of the plan"):
         check_parity(other, case.path, loss="mse")
+
+
+@pytest.mark.parametrize("seed", [0, 2])
+def test_a_bias_before_a_normalisation_is_not_compared(tmp_path, seed):
+    keras.utils.set_random_seed(seed)
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((9, 9, 3)),
+            layers.Conv2D(4, 3, name="blind"),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(3, activation="softmax"),
+        ]
+    )
+    words = {"loss": "sparse_categorical_crossentropy", "optimizer": "adam"}
+    export_keras(model, tmp_path / "plan.tflite", **words)
+    report = check_parity(model, tmp_path / "plan.tflite", **words)
+    assert report.ok, report
+    assert [name.rpartition("blind/")[2] for name in report.idle] == ["bias"]
+
+
+def test_weights_that_are_no_numbers_are_refused(tmp_path):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, name="lost")])
+    model.get_layer("lost").kernel.assign([[np.nan], [1.0]])
+    with pytest.raises(ModelError, match="lost/kernel' holds NaN"):
+        export_keras(model, tmp_path / "plan.tflite", loss="mse")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_plan_says_where_it_departs_from_keras(exported):

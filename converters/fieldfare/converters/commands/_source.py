@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import sys
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,10 +49,15 @@ def _from_file(path: Path) -> Any:
         raise ConfigError(f"{str(path)!r} is not understood; give {HELP}", field="MODEL")
     if not path.is_file():
         raise NotFoundError(f"there is no file {path}")
+    if not zipfile.is_zipfile(path):
+        raise ModelError(f"{path} is no Keras file, or a damaged one: save the model again with model.save")
     try:
         return keras.saving.load_model(path)
     except (ValueError, TypeError, OSError, KeyError) as error:
-        raise ModelError(f"{path} is no Keras model that can be loaded: {str(error).splitlines()[0]}") from error
+        raise ModelError(
+            f"{path} is no Keras model that can be loaded: {str(error).splitlines()[0][:300]}; "
+            "a model with classes of its own is given as path/to/file.py:function"
+        ) from error
 
 
 def _module(name: str) -> ModuleType:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldfare.core.command import Command, Console, quiet_native_output
-from fieldfare.core.errors import ConfigError, NotFoundError
+from fieldfare.core.errors import ConfigError, NotFoundError, PlanError
 from fieldfare.core.plans import Manifest, PlanRuntime, read_manifest
 from fieldfare.core.weights import FORMATS
 
@@ -22,8 +22,8 @@ An inference model can be made smaller:
   --int8-weights  int8 weights, float arithmetic
   --int8          int8 weights and arithmetic, with the ranges that --calibration shows (a few hundred examples)
 
-Calibration and evaluation files are NPZ, with arrays named as the plan's inputs (and targets); `fieldfare plan` shows
-the names.
+Calibration and evaluation files are NPZ, with arrays named as the plan's inputs (and targets): see `fieldfare plan
+show`.
 
 examples:
   fieldfare convert plan.tflite global.safetensors --to model.tflite
@@ -74,7 +74,10 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     output: Path = options.output
     check_writable(output)
     plan = _read(options.plan)
-    manifest = read_manifest(plan)
+    try:
+        manifest = read_manifest(plan)
+    except PlanError as error:
+        raise PlanError(f"{options.plan}: {error}") from error
     report: list[str] = []
     with quiet_native_output():
         vector = (

@@ -1,6 +1,7 @@
 """`fieldfare export`: Keras model to plan."""
 
 import argparse
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fieldfare.converters.commands._source import HELP, load_model
 from fieldfare.core.command import Command, Console, quiet_native_output
 from fieldfare.core.errors import ConfigError
+from fieldfare.core.files import check_writable, write_atomically
 
 if TYPE_CHECKING:
     from fieldfare.converters import ParityReport
@@ -75,47 +77,56 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--check",
         action="store_true",
-        help="train plan and Keras side by side on random batches and fail if they differ by more than 1e-5",
+        help="train plan and Keras side by side on random batches; write nothing if they differ by more than 1e-5",
     )
     parser.add_argument("--check-steps", metavar="N", type=int, default=5, help="steps of --check (5)")
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace, console: Console) -> int:
+    _check_options(options)
     with quiet_native_output():
         from fieldfare.converters import check_parity, export_keras
 
         model = load_model(options.model)
         inputs = _inputs(options.inputs or [])
-        manifest = export_keras(
-            model,
-            options.output,
-            loss=options.loss,
-            optimizer=options.optimizer,
-            metrics=options.metrics,
-            batch_size=options.batch_size,
-            trainable=options.trainable,
-            inputs=inputs,
-            frozen_dtype=options.frozen_dtype,
-            learning_rate=options.learning_rate,
-            gradients=options.gradients,
-            name=options.name,
-        )
-    _tell(manifest, options.output, console)
-    if not options.check:
+        words = {"loss": options.loss, "optimizer": options.optimizer, "metrics": options.metrics, "inputs": inputs}
+        # Beside its place first: a plan that fails the check is not written.
+        with tempfile.TemporaryDirectory(prefix="fieldfare-export-") as folder:
+            made = Path(folder) / "plan.tflite"
+            manifest = export_keras(
+                model,
+                made,
+                batch_size=options.batch_size,
+                trainable=options.trainable,
+                frozen_dtype=options.frozen_dtype,
+                learning_rate=options.learning_rate,
+                gradients=options.gradients,
+                name=options.name,
+                **words,
+            )
+            report = check_parity(model, made, steps=options.check_steps, **words) if options.check else None
+            if report is None or report.ok:
+                write_atomically(options.output, made.read_bytes())
+    if report is None or report.ok:
+        _tell(manifest, options.output, console)
+    if report is None:
         return 0
-    with quiet_native_output():
-        report = check_parity(
-            model,
-            options.output,
-            loss=options.loss,
-            optimizer=options.optimizer,
-            metrics=options.metrics,
-            inputs=inputs,
-            steps=options.check_steps,
-        )
     _tell_parity(report, console)
+    if not report.ok:
+        console.say(f"{options.output} was not written")
     return 0 if report.ok else 1
+
+
+def _check_options(options: argparse.Namespace) -> None:
+    """Refuse what cannot be before TensorFlow is loaded."""
+    if options.output.suffix != ".tflite":
+        raise ConfigError(f"must end in .tflite, got {options.output.name!r}", field="--output")
+    if options.check_steps < 1:
+        raise ConfigError(f"must be 1 or more, got {options.check_steps}", field="--check-steps")
+    if options.check and options.frozen_dtype != "float32":
+        raise ConfigError("int8 weights are not those of Keras: check an export in float32", field="--check")
+    check_writable(options.output)
 
 
 def _inputs(given: Sequence[str]) -> Any:

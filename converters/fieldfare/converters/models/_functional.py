@@ -38,6 +38,9 @@ def functional_form(model: Any, inputs: Any, problems: list[str]) -> Any:
     tensors = _tensors(model, inputs, problems)
     if tensors is None:
         return None
+    if any(one.dtype == "string" for one in keras.tree.flatten(tensors)):
+        problems.append("an input has dtype string: turn text into integers before the model")
+        return None
     try:
         return keras.Model(tensors, _named(model(tensors)), name=model.name)
     except (ValueError, TypeError, NotImplementedError, AttributeError) as error:
