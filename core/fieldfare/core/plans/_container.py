@@ -63,7 +63,7 @@ def pack_model(tree: Any) -> memoryview:
 
     whole = copy.copy(tree)
     whole.buffers = [_AlignedBuffer(one) for one in tree.buffers]
-    items = len(whole.buffers) + sum(len(one.tensors or ()) + len(one.operators or ()) for one in tree.subgraphs)
+    items = len(whole.buffers) + sum(len(one.tensors or ()) + len(one.operators or ()) for one in tree.subgraphs or ())
     try:
         # Room for everything at once: a builder that grows copies what it holds.
         builder = flatbuffers.Builder(sum(one.size for one in whole.buffers) + items * _ITEM_BYTES)
