@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any, get_args
@@ -27,9 +26,16 @@ from fieldfare.converters.tracing import Traced, op_problems, trace_signatures
 from fieldfare.converters.training import Training, resolve_training
 from fieldfare.core.errors import ConfigError, ModelError, PlanError
 from fieldfare.core.files import check_writable, write_atomically
-from fieldfare.core.plans import Manifest, PlanMetric, PlanRuntime, WeightRole, attach_manifest, runtime_version
+from fieldfare.core.plans import (
+    MAX_BATCH_SIZE,
+    Manifest,
+    PlanMetric,
+    PlanRuntime,
+    WeightRole,
+    attach_manifest,
+    runtime_version,
+)
 
-MAX_BATCH_SIZE = 65_536
 _LARGE = 20_000_000  # weights
 _TRACE_ERRORS = (ValueError, TypeError, LookupError, NotImplementedError, AttributeError, tf.errors.OpError)
 _CANNOT = "the model cannot be exported:"
@@ -108,9 +114,16 @@ def export_keras(
             raise ModelError(_CANNOT, tuple(problems))
         traced = _trace(functional, training, selection, problems, batch_size=batch_size, gradients=gradients)
         flatbuffer = freeze_constants(_convert_traced(traced, problems), dtype=frozen_dtype)
-        manifest = _manifest(functional, training, selection, traced, batch_size=batch_size, rules=rules)
-        manifest = replace(
-            manifest, name=name or model.name, has_gradients=gradients, frozen_int8=frozen_dtype == "int8"
+        manifest = _manifest(
+            functional,
+            training,
+            selection,
+            traced,
+            name=name or model.name,
+            batch_size=batch_size,
+            rules=rules,
+            gradients=gradients,
+            int8=frozen_dtype == "int8",
         )
         plan = attach_manifest(flatbuffer, manifest)
         _try_out(functional, selection, plan)
@@ -193,7 +206,16 @@ def _short(error: Exception) -> str:
 
 
 def _manifest(
-    model: Any, training: Training, selection: Selection, traced: Traced, *, batch_size: int, rules: tuple[str, ...]
+    model: Any,
+    training: Training,
+    selection: Selection,
+    traced: Traced,
+    *,
+    name: str,
+    batch_size: int,
+    rules: tuple[str, ...],
+    gradients: bool,
+    int8: bool,
 ) -> Manifest:
     notes = []
     if layers := random_layers(model):
@@ -208,7 +230,7 @@ def _manifest(
         )
     metrics = zip(training.metrics, traced.metric_weight_keys, strict=True)
     return Manifest(
-        name=model.name,
+        name=name,
         batch_size=batch_size,
         inputs=training.inputs,
         targets=training.targets,
@@ -225,6 +247,8 @@ def _manifest(
         state=traced.state,
         trainable=rules,
         frozen_sha256=selection.frozen_sha256,
+        has_gradients=gradients,
+        frozen_int8=int8,
     )
 
 

@@ -99,7 +99,6 @@ def _users_code(source: str) -> Iterator[None]:
     except FieldfareError:
         raise
     except Exception as error:
-        # It is not our code, and may raise anything.
         what = str(error).partition("\n")[0]
         raise ModelError(
             f"{source} raised {type(error).__name__}: {what}; FIELDFARE_TRACEBACK=1 in the environment shows where"

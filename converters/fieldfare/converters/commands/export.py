@@ -91,7 +91,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         model = load_model(options.model)
         inputs = _inputs(options.inputs or [])
         words = {"loss": options.loss, "optimizer": options.optimizer, "metrics": options.metrics, "inputs": inputs}
-        # Beside its place first: a plan that fails the check is not written.
+        # To a temporary folder first: a plan that fails the check is not written.
         with tempfile.TemporaryDirectory(prefix="fieldfare-export-") as folder:
             made = Path(folder) / "plan.tflite"
             manifest = export_keras(

@@ -47,13 +47,15 @@ def window(length: int, size: int, *, stride: int, dilation: int, padding: str) 
     """The window that TensorFlow's SAME or VALID padding means.
 
     Raises:
-        ValueError: another kind of padding.
+        ValueError: another kind of padding, or a window that is larger than what it slides along.
     """
     if padding not in {"SAME", "VALID"}:
         raise ValueError(f"padding {padding} has no lowering")
     same = padding == "SAME"
     reach = (size - 1) * dilation
     positions = -(-(length if same else length - reach) // stride)
+    if positions < 1:
+        raise ValueError(f"a window of {reach + 1} does not fit into {length}: there is no output")
     before = max((positions - 1) * stride + reach + 1 - length, 0) // 2 if same else 0
     return Window(length, size, stride, dilation, before, positions)
 

@@ -14,12 +14,12 @@ Owners = dict[tuple[int, str], str]
 """`(id of a graph, name of an operation)` to the description of the layer that made it."""
 
 _ELSEWHERE = "the loss, a metric or the optimizer"
-_LOOP = "loops over time"  # the gradient of a loop leaves operations everywhere
 _NO_WAY_ROUND = "use a layer, loss or metric that does without it"
+_NO_LOOP = "write its loop over tensors as a loop over range(), whose length is known when the model is built"
 _ADVICE = {
     "StatelessRandom": "vary the examples before training instead",
-    "TensorList": "unroll the loop (unroll=True)",
-    "While": "unroll the loop (unroll=True)",
+    "TensorList": _NO_LOOP,
+    "While": _NO_LOOP,
 }
 
 
@@ -84,7 +84,7 @@ def op_problems(op_types: Iterable[str], graphs: Iterable[Any], owners: Owners, 
             if one.type == op_type
         }
         layers = sorted(found - {_ELSEWHERE}) or [_ELSEWHERE]
-        if all(layer in known for layer in layers) or (layers == [_ELSEWHERE] and _LOOP in known):
+        if all(layer in known for layer in layers):
             continue
         advice = next((text for part, text in _ADVICE.items() if part in op_type), _NO_WAY_ROUND)
         problems.append(f"{', '.join(layers)}: TFLite has no builtin for the operation {op_type}: {advice}")

@@ -253,13 +253,11 @@ class _Tracer:
 def optimizer_state(optimizer: Any) -> dict[str, Any]:
     """The variables of a built optimiser by the names that a plan gives them; without the rate, which calls bring.
 
-    A name is Keras's path without the optimiser's own name, which Keras counts. So it does with the name "variable"
-    of those that an optimiser makes without a name.
+    A name is the last part of Keras's path: before it stand the optimiser's own name, which Keras counts, and whatever
+    name scopes were open when it was built. Keras counts too where an optimiser gives no name: "variable_3".
     """
     kept = [one for one in optimizer.variables if not one.path.endswith("learning_rate")]
-    names = unique_names(
-        str(one.path).partition("/")[2] or re.sub(r"^variable_\d+$", "variable", one.path) for one in kept
-    )
+    names = unique_names(re.sub(r"^variable_\d+$", "variable", str(one.path).rpartition("/")[2]) for one in kept)
     return dict(zip(names, kept, strict=True))
 
 

@@ -6,11 +6,20 @@ checks parity with it, and task submission reads the initial weights with it.
 
 from fieldfare.core.plans._container import attach_manifest, pack_model, read_manifest
 from fieldfare.core.plans._examples import Examples, check_examples, count_rows, take_rows
-from fieldfare.core.plans._manifest import FORMAT_VERSION, WEIGHT_SUM, Manifest, PlanMetric, PlanTensor, WeightRole
+from fieldfare.core.plans._manifest import (
+    FORMAT_VERSION,
+    MAX_BATCH_SIZE,
+    WEIGHT_SUM,
+    Manifest,
+    PlanMetric,
+    PlanTensor,
+    WeightRole,
+)
 from fieldfare.core.plans._runtime import PlanRuntime, runtime_version
 
 __all__ = [
     "FORMAT_VERSION",
+    "MAX_BATCH_SIZE",
     "WEIGHT_SUM",
     "Examples",
     "Manifest",
