@@ -25,27 +25,47 @@ _sym_db = _symbol_database.Default()
 from fieldfare.protos.v1 import aggregator_pb2 as fieldfare_dot_protos_dot_v1_dot_aggregator__pb2
 from fieldfare.protos.v1 import task_pb2 as fieldfare_dot_protos_dot_v1_dot_task__pb2
 from fieldfare.protos.v1 import tensors_pb2 as fieldfare_dot_protos_dot_v1_dot_tensors__pb2
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x66ieldfare/protos/v1/admin.proto\x12\x13\x66ieldfare.protos.v1\x1a$fieldfare/protos/v1/aggregator.proto\x1a\x1e\x66ieldfare/protos/v1/task.proto\x1a!fieldfare/protos/v1/tensors.proto\"d\n\x11SubmitTaskRequest\x12\x37\n\x06header\x18\x01 \x01(\x0b\x32%.fieldfare.protos.v1.SubmitTaskHeaderH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"\xa5\x01\n\x10SubmitTaskHeader\x12+\n\x04spec\x18\x01 \x01(\x0b\x32\x1d.fieldfare.protos.v1.TaskSpec\x12.\n\x04plan\x18\x02 \x01(\x0b\x32 .fieldfare.protos.v1.ArtifactRef\x12\x34\n\ncheckpoint\x18\x03 \x01(\x0b\x32 .fieldfare.protos.v1.ArtifactRef\"&\n\x10ListTasksRequest\x12\x12\n\npopulation\x18\x01 \x01(\t\"C\n\x11ListTasksResponse\x12.\n\x05tasks\x18\x01 \x03(\x0b\x32\x1f.fieldfare.protos.v1.TaskStatus\"J\n\x0eGetTaskRequest\x12\x0c\n\x04task\x18\x01 \x01(\t\x12\x19\n\x0crounds_after\x18\x02 \x01(\rH\x00\x88\x01\x01\x42\x0f\n\r_rounds_after\"S\n\x12\x43ontrolTaskRequest\x12\x0c\n\x04task\x18\x01 \x01(\t\x12/\n\x06\x61\x63tion\x18\x02 \x01(\x0e\x32\x1f.fieldfare.protos.v1.TaskAction2\xc8\x03\n\x05\x41\x64min\x12W\n\nSubmitTask\x12&.fieldfare.protos.v1.SubmitTaskRequest\x1a\x1f.fieldfare.protos.v1.TaskStatus(\x01\x12Z\n\tListTasks\x12%.fieldfare.protos.v1.ListTasksRequest\x1a&.fieldfare.protos.v1.ListTasksResponse\x12O\n\x07GetTask\x12#.fieldfare.protos.v1.GetTaskRequest\x1a\x1f.fieldfare.protos.v1.TaskStatus\x12W\n\x0b\x43ontrolTask\x12\'.fieldfare.protos.v1.ControlTaskRequest\x1a\x1f.fieldfare.protos.v1.TaskStatus\x12`\n\rFetchArtifact\x12).fieldfare.protos.v1.FetchArtifactRequest\x1a\".fieldfare.protos.v1.ArtifactChunk0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x66ieldfare/protos/v1/admin.proto\x12\x13\x66ieldfare.protos.v1\x1a$fieldfare/protos/v1/aggregator.proto\x1a\x1e\x66ieldfare/protos/v1/task.proto\x1a!fieldfare/protos/v1/tensors.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"d\n\x11SubmitTaskRequest\x12\x37\n\x06header\x18\x01 \x01(\x0b\x32%.fieldfare.protos.v1.SubmitTaskHeaderH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"\xe2\x01\n\x10SubmitTaskHeader\x12+\n\x04spec\x18\x01 \x01(\x0b\x32\x1d.fieldfare.protos.v1.TaskSpec\x12.\n\x04plan\x18\x02 \x01(\x0b\x32 .fieldfare.protos.v1.ArtifactRef\x12\x34\n\ncheckpoint\x18\x03 \x01(\x0b\x32 .fieldfare.protos.v1.ArtifactRef\x12;\n\x0fplan_signatures\x18\x04 \x03(\x0b\x32\".fieldfare.protos.v1.PlanSignature\"&\n\x10ListTasksRequest\x12\x12\n\npopulation\x18\x01 \x01(\t\"C\n\x11ListTasksResponse\x12.\n\x05tasks\x18\x01 \x03(\x0b\x32\x1f.fieldfare.protos.v1.TaskStatus\"J\n\x0eGetTaskRequest\x12\x0c\n\x04task\x18\x01 \x01(\t\x12\x19\n\x0crounds_after\x18\x02 \x01(\rH\x00\x88\x01\x01\x42\x0f\n\r_rounds_after\"S\n\x12\x43ontrolTaskRequest\x12\x0c\n\x04task\x18\x01 \x01(\t\x12/\n\x06\x61\x63tion\x18\x02 \x01(\x0e\x32\x1f.fieldfare.protos.v1.TaskAction\"n\n\x1b\x43reateEnrollmentKeysRequest\x12\x12\n\npopulation\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\r\x12,\n\tvalid_for\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\",\n\x1c\x43reateEnrollmentKeysResponse\x12\x0c\n\x04keys\x18\x01 \x03(\t\"F\n\x12ListDevicesRequest\x12\x12\n\npopulation\x18\x01 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x02 \x01(\x0c\x12\r\n\x05limit\x18\x03 \x01(\r\"C\n\x13ListDevicesResponse\x12,\n\x07\x64\x65vices\x18\x01 \x03(\x0b\x32\x1b.fieldfare.protos.v1.Device\"\x90\x01\n\x06\x44\x65vice\x12\x11\n\tdevice_id\x18\x01 \x01(\x0c\x12\x12\n\npopulation\x18\x02 \x01(\t\x12/\n\x0b\x65nrolled_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nrevoked_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"(\n\x13RevokeDeviceRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\x0c\"8\n\x17ListAuditRecordsRequest\x12\x0e\n\x06\x62\x65\x66ore\x18\x01 \x01(\x04\x12\r\n\x05limit\x18\x02 \x01(\r\"M\n\x18ListAuditRecordsResponse\x12\x31\n\x07records\x18\x01 \x03(\x0b\x32 .fieldfare.protos.v1.AuditRecord\"\xa0\x01\n\x0b\x41uditRecord\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0b\n\x03who\x18\x03 \x01(\t\x12\x0c\n\x04\x66rom\x18\x04 \x01(\t\x12\x0c\n\x04\x63\x61ll\x18\x05 \x01(\t\x12\x0f\n\x07subject\x18\x06 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x07 \x01(\t\x12\x0f\n\x07outcome\x18\x08 \x01(\t2\xef\x06\n\x05\x41\x64min\x12W\n\nSubmitTask\x12&.fieldfare.protos.v1.SubmitTaskRequest\x1a\x1f.fieldfare.protos.v1.TaskStatus(\x01\x12Z\n\tListTasks\x12%.fieldfare.protos.v1.ListTasksRequest\x1a&.fieldfare.protos.v1.ListTasksResponse\x12O\n\x07GetTask\x12#.fieldfare.protos.v1.GetTaskRequest\x1a\x1f.fieldfare.protos.v1.TaskStatus\x12W\n\x0b\x43ontrolTask\x12\'.fieldfare.protos.v1.ControlTaskRequest\x1a\x1f.fieldfare.protos.v1.TaskStatus\x12`\n\rFetchArtifact\x12).fieldfare.protos.v1.FetchArtifactRequest\x1a\".fieldfare.protos.v1.ArtifactChunk0\x01\x12{\n\x14\x43reateEnrollmentKeys\x12\x30.fieldfare.protos.v1.CreateEnrollmentKeysRequest\x1a\x31.fieldfare.protos.v1.CreateEnrollmentKeysResponse\x12`\n\x0bListDevices\x12\'.fieldfare.protos.v1.ListDevicesRequest\x1a(.fieldfare.protos.v1.ListDevicesResponse\x12U\n\x0cRevokeDevice\x12(.fieldfare.protos.v1.RevokeDeviceRequest\x1a\x1b.fieldfare.protos.v1.Device\x12o\n\x10ListAuditRecords\x12,.fieldfare.protos.v1.ListAuditRecordsRequest\x1a-.fieldfare.protos.v1.ListAuditRecordsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'fieldfare.protos.v1.admin_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SUBMITTASKREQUEST']._serialized_start=161
-  _globals['_SUBMITTASKREQUEST']._serialized_end=261
-  _globals['_SUBMITTASKHEADER']._serialized_start=264
-  _globals['_SUBMITTASKHEADER']._serialized_end=429
-  _globals['_LISTTASKSREQUEST']._serialized_start=431
-  _globals['_LISTTASKSREQUEST']._serialized_end=469
-  _globals['_LISTTASKSRESPONSE']._serialized_start=471
-  _globals['_LISTTASKSRESPONSE']._serialized_end=538
-  _globals['_GETTASKREQUEST']._serialized_start=540
-  _globals['_GETTASKREQUEST']._serialized_end=614
-  _globals['_CONTROLTASKREQUEST']._serialized_start=616
-  _globals['_CONTROLTASKREQUEST']._serialized_end=699
-  _globals['_ADMIN']._serialized_start=702
-  _globals['_ADMIN']._serialized_end=1158
+  _globals['_SUBMITTASKREQUEST']._serialized_start=226
+  _globals['_SUBMITTASKREQUEST']._serialized_end=326
+  _globals['_SUBMITTASKHEADER']._serialized_start=329
+  _globals['_SUBMITTASKHEADER']._serialized_end=555
+  _globals['_LISTTASKSREQUEST']._serialized_start=557
+  _globals['_LISTTASKSREQUEST']._serialized_end=595
+  _globals['_LISTTASKSRESPONSE']._serialized_start=597
+  _globals['_LISTTASKSRESPONSE']._serialized_end=664
+  _globals['_GETTASKREQUEST']._serialized_start=666
+  _globals['_GETTASKREQUEST']._serialized_end=740
+  _globals['_CONTROLTASKREQUEST']._serialized_start=742
+  _globals['_CONTROLTASKREQUEST']._serialized_end=825
+  _globals['_CREATEENROLLMENTKEYSREQUEST']._serialized_start=827
+  _globals['_CREATEENROLLMENTKEYSREQUEST']._serialized_end=937
+  _globals['_CREATEENROLLMENTKEYSRESPONSE']._serialized_start=939
+  _globals['_CREATEENROLLMENTKEYSRESPONSE']._serialized_end=983
+  _globals['_LISTDEVICESREQUEST']._serialized_start=985
+  _globals['_LISTDEVICESREQUEST']._serialized_end=1055
+  _globals['_LISTDEVICESRESPONSE']._serialized_start=1057
+  _globals['_LISTDEVICESRESPONSE']._serialized_end=1124
+  _globals['_DEVICE']._serialized_start=1127
+  _globals['_DEVICE']._serialized_end=1271
+  _globals['_REVOKEDEVICEREQUEST']._serialized_start=1273
+  _globals['_REVOKEDEVICEREQUEST']._serialized_end=1313
+  _globals['_LISTAUDITRECORDSREQUEST']._serialized_start=1315
+  _globals['_LISTAUDITRECORDSREQUEST']._serialized_end=1371
+  _globals['_LISTAUDITRECORDSRESPONSE']._serialized_start=1373
+  _globals['_LISTAUDITRECORDSRESPONSE']._serialized_end=1450
+  _globals['_AUDITRECORD']._serialized_start=1453
+  _globals['_AUDITRECORD']._serialized_end=1613
+  _globals['_ADMIN']._serialized_start=1616
+  _globals['_ADMIN']._serialized_end=2495
 # @@protoc_insertion_point(module_scope)

@@ -61,6 +61,26 @@ class AdminStub(object):
                 request_serializer=fieldfare_dot_protos_dot_v1_dot_aggregator__pb2.FetchArtifactRequest.SerializeToString,
                 response_deserializer=fieldfare_dot_protos_dot_v1_dot_aggregator__pb2.ArtifactChunk.FromString,
                 _registered_method=True)
+        self.CreateEnrollmentKeys = channel.unary_unary(
+                '/fieldfare.protos.v1.Admin/CreateEnrollmentKeys',
+                request_serializer=fieldfare_dot_protos_dot_v1_dot_admin__pb2.CreateEnrollmentKeysRequest.SerializeToString,
+                response_deserializer=fieldfare_dot_protos_dot_v1_dot_admin__pb2.CreateEnrollmentKeysResponse.FromString,
+                _registered_method=True)
+        self.ListDevices = channel.unary_unary(
+                '/fieldfare.protos.v1.Admin/ListDevices',
+                request_serializer=fieldfare_dot_protos_dot_v1_dot_admin__pb2.ListDevicesRequest.SerializeToString,
+                response_deserializer=fieldfare_dot_protos_dot_v1_dot_admin__pb2.ListDevicesResponse.FromString,
+                _registered_method=True)
+        self.RevokeDevice = channel.unary_unary(
+                '/fieldfare.protos.v1.Admin/RevokeDevice',
+                request_serializer=fieldfare_dot_protos_dot_v1_dot_admin__pb2.RevokeDeviceRequest.SerializeToString,
+                response_deserializer=fieldfare_dot_protos_dot_v1_dot_admin__pb2.Device.FromString,
+                _registered_method=True)
+        self.ListAuditRecords = channel.unary_unary(
+                '/fieldfare.protos.v1.Admin/ListAuditRecords',
+                request_serializer=fieldfare_dot_protos_dot_v1_dot_admin__pb2.ListAuditRecordsRequest.SerializeToString,
+                response_deserializer=fieldfare_dot_protos_dot_v1_dot_admin__pb2.ListAuditRecordsResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServicer(object):
@@ -97,6 +117,33 @@ class AdminServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateEnrollmentKeys(self, request, context):
+        """One-time keys with which devices enrol.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDevices(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeDevice(self, request, context):
+        """The device's tokens end within seconds, and it gets no new one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAuditRecords(self, request, context):
+        """What administrators did, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -124,6 +171,26 @@ def add_AdminServicer_to_server(servicer, server):
                     servicer.FetchArtifact,
                     request_deserializer=fieldfare_dot_protos_dot_v1_dot_aggregator__pb2.FetchArtifactRequest.FromString,
                     response_serializer=fieldfare_dot_protos_dot_v1_dot_aggregator__pb2.ArtifactChunk.SerializeToString,
+            ),
+            'CreateEnrollmentKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateEnrollmentKeys,
+                    request_deserializer=fieldfare_dot_protos_dot_v1_dot_admin__pb2.CreateEnrollmentKeysRequest.FromString,
+                    response_serializer=fieldfare_dot_protos_dot_v1_dot_admin__pb2.CreateEnrollmentKeysResponse.SerializeToString,
+            ),
+            'ListDevices': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDevices,
+                    request_deserializer=fieldfare_dot_protos_dot_v1_dot_admin__pb2.ListDevicesRequest.FromString,
+                    response_serializer=fieldfare_dot_protos_dot_v1_dot_admin__pb2.ListDevicesResponse.SerializeToString,
+            ),
+            'RevokeDevice': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeDevice,
+                    request_deserializer=fieldfare_dot_protos_dot_v1_dot_admin__pb2.RevokeDeviceRequest.FromString,
+                    response_serializer=fieldfare_dot_protos_dot_v1_dot_admin__pb2.Device.SerializeToString,
+            ),
+            'ListAuditRecords': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAuditRecords,
+                    request_deserializer=fieldfare_dot_protos_dot_v1_dot_admin__pb2.ListAuditRecordsRequest.FromString,
+                    response_serializer=fieldfare_dot_protos_dot_v1_dot_admin__pb2.ListAuditRecordsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -261,6 +328,114 @@ class Admin(object):
             '/fieldfare.protos.v1.Admin/FetchArtifact',
             fieldfare_dot_protos_dot_v1_dot_aggregator__pb2.FetchArtifactRequest.SerializeToString,
             fieldfare_dot_protos_dot_v1_dot_aggregator__pb2.ArtifactChunk.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateEnrollmentKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fieldfare.protos.v1.Admin/CreateEnrollmentKeys',
+            fieldfare_dot_protos_dot_v1_dot_admin__pb2.CreateEnrollmentKeysRequest.SerializeToString,
+            fieldfare_dot_protos_dot_v1_dot_admin__pb2.CreateEnrollmentKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDevices(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fieldfare.protos.v1.Admin/ListDevices',
+            fieldfare_dot_protos_dot_v1_dot_admin__pb2.ListDevicesRequest.SerializeToString,
+            fieldfare_dot_protos_dot_v1_dot_admin__pb2.ListDevicesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeDevice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fieldfare.protos.v1.Admin/RevokeDevice',
+            fieldfare_dot_protos_dot_v1_dot_admin__pb2.RevokeDeviceRequest.SerializeToString,
+            fieldfare_dot_protos_dot_v1_dot_admin__pb2.Device.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAuditRecords(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fieldfare.protos.v1.Admin/ListAuditRecords',
+            fieldfare_dot_protos_dot_v1_dot_admin__pb2.ListAuditRecordsRequest.SerializeToString,
+            fieldfare_dot_protos_dot_v1_dot_admin__pb2.ListAuditRecordsResponse.FromString,
             options,
             channel_credentials,
             insecure,

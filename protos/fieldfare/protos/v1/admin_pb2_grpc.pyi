@@ -42,6 +42,13 @@ class AdminStub:
     GetTask: _grpc.UnaryUnaryMultiCallable[_admin_pb2.GetTaskRequest, _task_pb2.TaskStatus]
     ControlTask: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ControlTaskRequest, _task_pb2.TaskStatus]
     FetchArtifact: _grpc.UnaryStreamMultiCallable[_aggregator_pb2.FetchArtifactRequest, _aggregator_pb2.ArtifactChunk]
+    CreateEnrollmentKeys: _grpc.UnaryUnaryMultiCallable[_admin_pb2.CreateEnrollmentKeysRequest, _admin_pb2.CreateEnrollmentKeysResponse]
+    """One-time keys with which devices enrol."""
+    ListDevices: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListDevicesRequest, _admin_pb2.ListDevicesResponse]
+    RevokeDevice: _grpc.UnaryUnaryMultiCallable[_admin_pb2.RevokeDeviceRequest, _admin_pb2.Device]
+    """The device's tokens end within seconds, and it gets no new one."""
+    ListAuditRecords: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListAuditRecordsRequest, _admin_pb2.ListAuditRecordsResponse]
+    """What administrators did, newest first."""
 
 @_typing.type_check_only
 class AdminAsyncStub(AdminStub):
@@ -52,6 +59,13 @@ class AdminAsyncStub(AdminStub):
     GetTask: _aio.UnaryUnaryMultiCallable[_admin_pb2.GetTaskRequest, _task_pb2.TaskStatus]  # type: ignore[assignment]
     ControlTask: _aio.UnaryUnaryMultiCallable[_admin_pb2.ControlTaskRequest, _task_pb2.TaskStatus]  # type: ignore[assignment]
     FetchArtifact: _aio.UnaryStreamMultiCallable[_aggregator_pb2.FetchArtifactRequest, _aggregator_pb2.ArtifactChunk]  # type: ignore[assignment]
+    CreateEnrollmentKeys: _aio.UnaryUnaryMultiCallable[_admin_pb2.CreateEnrollmentKeysRequest, _admin_pb2.CreateEnrollmentKeysResponse]  # type: ignore[assignment]
+    """One-time keys with which devices enrol."""
+    ListDevices: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListDevicesRequest, _admin_pb2.ListDevicesResponse]  # type: ignore[assignment]
+    RevokeDevice: _aio.UnaryUnaryMultiCallable[_admin_pb2.RevokeDeviceRequest, _admin_pb2.Device]  # type: ignore[assignment]
+    """The device's tokens end within seconds, and it gets no new one."""
+    ListAuditRecords: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListAuditRecordsRequest, _admin_pb2.ListAuditRecordsResponse]  # type: ignore[assignment]
+    """What administrators did, newest first."""
 
 class AdminServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -89,5 +103,36 @@ class AdminServicer(metaclass=_abc_1.ABCMeta):
         request: _aggregator_pb2.FetchArtifactRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_aggregator_pb2.ArtifactChunk], _abc.AsyncIterator[_aggregator_pb2.ArtifactChunk]]: ...
+
+    @_abc_1.abstractmethod
+    def CreateEnrollmentKeys(
+        self,
+        request: _admin_pb2.CreateEnrollmentKeysRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.CreateEnrollmentKeysResponse, _abc.Awaitable[_admin_pb2.CreateEnrollmentKeysResponse]]:
+        """One-time keys with which devices enrol."""
+
+    @_abc_1.abstractmethod
+    def ListDevices(
+        self,
+        request: _admin_pb2.ListDevicesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.ListDevicesResponse, _abc.Awaitable[_admin_pb2.ListDevicesResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def RevokeDevice(
+        self,
+        request: _admin_pb2.RevokeDeviceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.Device, _abc.Awaitable[_admin_pb2.Device]]:
+        """The device's tokens end within seconds, and it gets no new one."""
+
+    @_abc_1.abstractmethod
+    def ListAuditRecords(
+        self,
+        request: _admin_pb2.ListAuditRecordsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.ListAuditRecordsResponse, _abc.Awaitable[_admin_pb2.ListAuditRecordsResponse]]:
+        """What administrators did, newest first."""
 
 def add_AdminServicer_to_server(servicer: AdminServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -28,39 +28,47 @@ from fieldfare.protos.v1 import tensors_pb2 as fieldfare_dot_protos_dot_v1_dot_t
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$fieldfare/protos/v1/aggregator.proto\x12\x13\x66ieldfare.protos.v1\x1a\"fieldfare/protos/v1/encoding.proto\x1a\x1e\x66ieldfare/protos/v1/task.proto\x1a!fieldfare/protos/v1/tensors.proto\x1a\x1egoogle/protobuf/duration.proto\"u\n\x0c\x43\x61pabilities\x12\x18\n\x10protocol_version\x18\x01 \x01(\r\x12\x0b\n\x03sdk\x18\x02 \x01(\t\x12\x0f\n\x07runtime\x18\x03 \x01(\t\x12\x14\n\x0cmemory_bytes\x18\x04 \x01(\x04\x12\x17\n\x0f\x65ncoding_stages\x18\x05 \x03(\t\"p\n\x0e\x43heckInRequest\x12\x12\n\npopulation\x18\x01 \x01(\t\x12\x11\n\tdevice_id\x18\x02 \x01(\x0c\x12\x37\n\x0c\x63\x61pabilities\x18\x03 \x01(\x0b\x32!.fieldfare.protos.v1.Capabilities\"\x86\x01\n\x0f\x43heckInResponse\x12\x35\n\nassignment\x18\x01 \x01(\x0b\x32\x1f.fieldfare.protos.v1.AssignmentH\x00\x12\x32\n\tcome_back\x18\x02 \x01(\x0b\x32\x1d.fieldfare.protos.v1.ComeBackH\x00\x42\x08\n\x06\x61nswer\"D\n\x08\x43omeBack\x12(\n\x05\x61\x66ter\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\xd7\x03\n\nAssignment\x12\x0e\n\x06ticket\x18\x01 \x01(\x0c\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x14\n\x0cround_number\x18\x03 \x01(\r\x12,\n\x04kind\x18\x04 \x01(\x0e\x32\x1e.fieldfare.protos.v1.RoundKind\x12.\n\x04plan\x18\x05 \x01(\x0b\x32 .fieldfare.protos.v1.ArtifactRef\x12\x1a\n\x12\x63heckpoint_version\x18\x06 \x01(\r\x12\x34\n\ncheckpoint\x18\x07 \x01(\x0b\x32 .fieldfare.protos.v1.ArtifactRef\x12\x35\n\x05local\x18\x08 \x01(\x0b\x32&.fieldfare.protos.v1.LocalTrainingSpec\x12\x31\n\talgorithm\x18\t \x01(\x0e\x32\x1e.fieldfare.protos.v1.Algorithm\x12/\n\x08\x65ncoding\x18\n \x01(\x0b\x32\x1d.fieldfare.protos.v1.Encoding\x12\x30\n\rreport_within\x18\x0b \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x15\n\rmax_abs_value\x18\x0c \x01(\x01\"F\n\x14\x46\x65tchArtifactRequest\x12\x0e\n\x06sha256\x18\x01 \x01(\x0c\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x12\x0e\n\x06ticket\x18\x03 \x01(\x0c\"-\n\rArtifactChunk\x12\x0e\n\x06offset\x18\x01 \x01(\x04\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"\x93\x01\n\rReportRequest\x12\x33\n\x06header\x18\x01 \x01(\x0b\x32!.fieldfare.protos.v1.ReportHeaderH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x12\x35\n\x07trailer\x18\x03 \x01(\x0b\x32\".fieldfare.protos.v1.ReportTrailerH\x00\x42\x06\n\x04part\"\xb8\x02\n\x0cReportHeader\x12\x0e\n\x06ticket\x18\x01 \x01(\x0c\x12\x11\n\tdevice_id\x18\x02 \x01(\x0c\x12\x14\n\x0creceipt_only\x18\x03 \x01(\x08\x12-\n\x07outcome\x18\x04 \x01(\x0e\x32\x1c.fieldfare.protos.v1.Outcome\x12\x15\n\rexample_count\x18\x05 \x01(\x04\x12/\n\x07metrics\x18\x06 \x03(\x0b\x32\x1e.fieldfare.protos.v1.MetricSum\x12\x30\n\x07tensors\x18\x07 \x03(\x0b\x32\x1f.fieldfare.protos.v1.TensorSpec\x12/\n\x08\x65ncoding\x18\x08 \x01(\x0b\x32\x1d.fieldfare.protos.v1.Encoding\x12\x15\n\rpayload_bytes\x18\t \x01(\x04\"\x1f\n\rReportTrailer\x12\x0e\n\x06sha256\x18\x01 \x01(\x0c\"\x81\x01\n\x07Receipt\x12\x32\n\x06status\x18\x01 \x01(\x0e\x32\".fieldfare.protos.v1.ReceiptStatus\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\x12\x32\n\x0f\x63ome_back_after\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration*~\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x10\n\x0cOUTCOME_DONE\x10\x01\x12\x1c\n\x18OUTCOME_TOO_FEW_EXAMPLES\x10\x02\x12\x16\n\x12OUTCOME_CONDITIONS\x10\x03\x12\x12\n\x0eOUTCOME_FAILED\x10\x04*\xd7\x01\n\rReceiptStatus\x12\x1e\n\x1aRECEIPT_STATUS_UNSPECIFIED\x10\x00\x12\x1b\n\x17RECEIPT_STATUS_ACCEPTED\x10\x01\x12\x1a\n\x16RECEIPT_STATUS_PENDING\x10\x02\x12\x1c\n\x18RECEIPT_STATUS_DUPLICATE\x10\x03\x12\x17\n\x13RECEIPT_STATUS_LATE\x10\x04\x12\x1a\n\x16RECEIPT_STATUS_INVALID\x10\x05\x12\x1a\n\x16RECEIPT_STATUS_UNKNOWN\x10\x06\x32\x92\x02\n\nAggregator\x12T\n\x07\x43heckIn\x12#.fieldfare.protos.v1.CheckInRequest\x1a$.fieldfare.protos.v1.CheckInResponse\x12`\n\rFetchArtifact\x12).fieldfare.protos.v1.FetchArtifactRequest\x1a\".fieldfare.protos.v1.ArtifactChunk0\x01\x12L\n\x06Report\x12\".fieldfare.protos.v1.ReportRequest\x1a\x1c.fieldfare.protos.v1.Receipt(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$fieldfare/protos/v1/aggregator.proto\x12\x13\x66ieldfare.protos.v1\x1a\"fieldfare/protos/v1/encoding.proto\x1a\x1e\x66ieldfare/protos/v1/task.proto\x1a!fieldfare/protos/v1/tensors.proto\x1a\x1egoogle/protobuf/duration.proto\"V\n\rEnrollRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x11\n\tdevice_id\x18\x02 \x01(\x0c\x12\x12\n\npublic_key\x18\x03 \x01(\x0c\x12\x11\n\tsignature\x18\x04 \x01(\x0c\"P\n\x13RefreshTokenRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\x0c\x12\x13\n\x0btime_micros\x18\x02 \x01(\x04\x12\x11\n\tsignature\x18\x03 \x01(\x0c\"{\n\x0b\x41\x63\x63\x65ssToken\x12\r\n\x05token\x18\x01 \x01(\t\x12-\n\nexpires_in\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\npopulation\x18\x03 \x01(\t\x12\x1a\n\x12server_time_micros\x18\x04 \x01(\x04\"\xa9\x01\n\x0c\x43\x61pabilities\x12\x18\n\x10protocol_version\x18\x01 \x01(\r\x12\x0b\n\x03sdk\x18\x02 \x01(\t\x12\x0f\n\x07runtime\x18\x03 \x01(\t\x12\x14\n\x0cmemory_bytes\x18\x04 \x01(\x04\x12\x17\n\x0f\x65ncoding_stages\x18\x05 \x03(\t\x12\x32\n\nalgorithms\x18\x06 \x03(\x0e\x32\x1e.fieldfare.protos.v1.Algorithm\"\x99\x01\n\x0e\x43heckInRequest\x12\x12\n\npopulation\x18\x01 \x01(\t\x12\x11\n\tdevice_id\x18\x02 \x01(\x0c\x12\x37\n\x0c\x63\x61pabilities\x18\x03 \x01(\x0b\x32!.fieldfare.protos.v1.Capabilities\x12\'\n\x04wait\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x86\x01\n\x0f\x43heckInResponse\x12\x35\n\nassignment\x18\x01 \x01(\x0b\x32\x1f.fieldfare.protos.v1.AssignmentH\x00\x12\x32\n\tcome_back\x18\x02 \x01(\x0b\x32\x1d.fieldfare.protos.v1.ComeBackH\x00\x42\x08\n\x06\x61nswer\"D\n\x08\x43omeBack\x12(\n\x05\x61\x66ter\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\xd9\x04\n\nAssignment\x12\x0e\n\x06ticket\x18\x01 \x01(\x0c\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x14\n\x0cround_number\x18\x03 \x01(\r\x12,\n\x04kind\x18\x04 \x01(\x0e\x32\x1e.fieldfare.protos.v1.RoundKind\x12.\n\x04plan\x18\x05 \x01(\x0b\x32 .fieldfare.protos.v1.ArtifactRef\x12\x1a\n\x12\x63heckpoint_version\x18\x06 \x01(\r\x12\x34\n\ncheckpoint\x18\x07 \x01(\x0b\x32 .fieldfare.protos.v1.ArtifactRef\x12\x35\n\x05local\x18\x08 \x01(\x0b\x32&.fieldfare.protos.v1.LocalTrainingSpec\x12\x31\n\talgorithm\x18\t \x01(\x0e\x32\x1e.fieldfare.protos.v1.Algorithm\x12/\n\x08\x65ncoding\x18\n \x01(\x0b\x32\x1d.fieldfare.protos.v1.Encoding\x12\x30\n\rreport_within\x18\x0b \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x15\n\rmax_abs_value\x18\x0c \x01(\x01\x12\x31\n\x07\x63ontrol\x18\r \x01(\x0b\x32 .fieldfare.protos.v1.ArtifactRef\x12;\n\x0fplan_signatures\x18\x0e \x03(\x0b\x32\".fieldfare.protos.v1.PlanSignature\x12\x10\n\x08max_norm\x18\x0f \x01(\x01\"6\n\rPlanSignature\x12\x12\n\npublic_key\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"F\n\x14\x46\x65tchArtifactRequest\x12\x0e\n\x06sha256\x18\x01 \x01(\x0c\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x12\x0e\n\x06ticket\x18\x03 \x01(\x0c\"-\n\rArtifactChunk\x12\x0e\n\x06offset\x18\x01 \x01(\x04\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"\x93\x01\n\rReportRequest\x12\x33\n\x06header\x18\x01 \x01(\x0b\x32!.fieldfare.protos.v1.ReportHeaderH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x12\x35\n\x07trailer\x18\x03 \x01(\x0b\x32\".fieldfare.protos.v1.ReportTrailerH\x00\x42\x06\n\x04part\"\xb8\x02\n\x0cReportHeader\x12\x0e\n\x06ticket\x18\x01 \x01(\x0c\x12\x11\n\tdevice_id\x18\x02 \x01(\x0c\x12\x14\n\x0creceipt_only\x18\x03 \x01(\x08\x12-\n\x07outcome\x18\x04 \x01(\x0e\x32\x1c.fieldfare.protos.v1.Outcome\x12\x15\n\rexample_count\x18\x05 \x01(\x04\x12/\n\x07metrics\x18\x06 \x03(\x0b\x32\x1e.fieldfare.protos.v1.MetricSum\x12\x30\n\x07tensors\x18\x07 \x03(\x0b\x32\x1f.fieldfare.protos.v1.TensorSpec\x12/\n\x08\x65ncoding\x18\x08 \x01(\x0b\x32\x1d.fieldfare.protos.v1.Encoding\x12\x15\n\rpayload_bytes\x18\t \x01(\x04\"\x1f\n\rReportTrailer\x12\x0e\n\x06sha256\x18\x01 \x01(\x0c\"\x91\x01\n\x07Receipt\x12\x32\n\x06status\x18\x01 \x01(\x0e\x32\".fieldfare.protos.v1.ReceiptStatus\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\x12\x32\n\x0f\x63ome_back_after\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06reason\x18\x04 \x01(\t*~\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x10\n\x0cOUTCOME_DONE\x10\x01\x12\x1c\n\x18OUTCOME_TOO_FEW_EXAMPLES\x10\x02\x12\x16\n\x12OUTCOME_CONDITIONS\x10\x03\x12\x12\n\x0eOUTCOME_FAILED\x10\x04*\xd7\x01\n\rReceiptStatus\x12\x1e\n\x1aRECEIPT_STATUS_UNSPECIFIED\x10\x00\x12\x1b\n\x17RECEIPT_STATUS_ACCEPTED\x10\x01\x12\x1a\n\x16RECEIPT_STATUS_PENDING\x10\x02\x12\x1c\n\x18RECEIPT_STATUS_DUPLICATE\x10\x03\x12\x17\n\x13RECEIPT_STATUS_LATE\x10\x04\x12\x1a\n\x16RECEIPT_STATUS_INVALID\x10\x05\x12\x1a\n\x16RECEIPT_STATUS_UNKNOWN\x10\x06\x32\xbe\x03\n\nAggregator\x12T\n\x07\x43heckIn\x12#.fieldfare.protos.v1.CheckInRequest\x1a$.fieldfare.protos.v1.CheckInResponse\x12`\n\rFetchArtifact\x12).fieldfare.protos.v1.FetchArtifactRequest\x1a\".fieldfare.protos.v1.ArtifactChunk0\x01\x12L\n\x06Report\x12\".fieldfare.protos.v1.ReportRequest\x1a\x1c.fieldfare.protos.v1.Receipt(\x01\x12N\n\x06\x45nroll\x12\".fieldfare.protos.v1.EnrollRequest\x1a .fieldfare.protos.v1.AccessToken\x12Z\n\x0cRefreshToken\x12(.fieldfare.protos.v1.RefreshTokenRequest\x1a .fieldfare.protos.v1.AccessTokenb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'fieldfare.protos.v1.aggregator_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_OUTCOME']._serialized_start=1859
-  _globals['_OUTCOME']._serialized_end=1985
-  _globals['_RECEIPTSTATUS']._serialized_start=1988
-  _globals['_RECEIPTSTATUS']._serialized_end=2203
-  _globals['_CAPABILITIES']._serialized_start=196
-  _globals['_CAPABILITIES']._serialized_end=313
-  _globals['_CHECKINREQUEST']._serialized_start=315
-  _globals['_CHECKINREQUEST']._serialized_end=427
-  _globals['_CHECKINRESPONSE']._serialized_start=430
-  _globals['_CHECKINRESPONSE']._serialized_end=564
-  _globals['_COMEBACK']._serialized_start=566
-  _globals['_COMEBACK']._serialized_end=634
-  _globals['_ASSIGNMENT']._serialized_start=637
-  _globals['_ASSIGNMENT']._serialized_end=1108
-  _globals['_FETCHARTIFACTREQUEST']._serialized_start=1110
-  _globals['_FETCHARTIFACTREQUEST']._serialized_end=1180
-  _globals['_ARTIFACTCHUNK']._serialized_start=1182
-  _globals['_ARTIFACTCHUNK']._serialized_end=1227
-  _globals['_REPORTREQUEST']._serialized_start=1230
-  _globals['_REPORTREQUEST']._serialized_end=1377
-  _globals['_REPORTHEADER']._serialized_start=1380
-  _globals['_REPORTHEADER']._serialized_end=1692
-  _globals['_REPORTTRAILER']._serialized_start=1694
-  _globals['_REPORTTRAILER']._serialized_end=1725
-  _globals['_RECEIPT']._serialized_start=1728
-  _globals['_RECEIPT']._serialized_end=1857
-  _globals['_AGGREGATOR']._serialized_start=2206
-  _globals['_AGGREGATOR']._serialized_end=2480
+  _globals['_OUTCOME']._serialized_start=2451
+  _globals['_OUTCOME']._serialized_end=2577
+  _globals['_RECEIPTSTATUS']._serialized_start=2580
+  _globals['_RECEIPTSTATUS']._serialized_end=2795
+  _globals['_ENROLLREQUEST']._serialized_start=196
+  _globals['_ENROLLREQUEST']._serialized_end=282
+  _globals['_REFRESHTOKENREQUEST']._serialized_start=284
+  _globals['_REFRESHTOKENREQUEST']._serialized_end=364
+  _globals['_ACCESSTOKEN']._serialized_start=366
+  _globals['_ACCESSTOKEN']._serialized_end=489
+  _globals['_CAPABILITIES']._serialized_start=492
+  _globals['_CAPABILITIES']._serialized_end=661
+  _globals['_CHECKINREQUEST']._serialized_start=664
+  _globals['_CHECKINREQUEST']._serialized_end=817
+  _globals['_CHECKINRESPONSE']._serialized_start=820
+  _globals['_CHECKINRESPONSE']._serialized_end=954
+  _globals['_COMEBACK']._serialized_start=956
+  _globals['_COMEBACK']._serialized_end=1024
+  _globals['_ASSIGNMENT']._serialized_start=1027
+  _globals['_ASSIGNMENT']._serialized_end=1628
+  _globals['_PLANSIGNATURE']._serialized_start=1630
+  _globals['_PLANSIGNATURE']._serialized_end=1684
+  _globals['_FETCHARTIFACTREQUEST']._serialized_start=1686
+  _globals['_FETCHARTIFACTREQUEST']._serialized_end=1756
+  _globals['_ARTIFACTCHUNK']._serialized_start=1758
+  _globals['_ARTIFACTCHUNK']._serialized_end=1803
+  _globals['_REPORTREQUEST']._serialized_start=1806
+  _globals['_REPORTREQUEST']._serialized_end=1953
+  _globals['_REPORTHEADER']._serialized_start=1956
+  _globals['_REPORTHEADER']._serialized_end=2268
+  _globals['_REPORTTRAILER']._serialized_start=2270
+  _globals['_REPORTTRAILER']._serialized_end=2301
+  _globals['_RECEIPT']._serialized_start=2304
+  _globals['_RECEIPT']._serialized_end=2449
+  _globals['_AGGREGATOR']._serialized_start=2798
+  _globals['_AGGREGATOR']._serialized_end=3244
 # @@protoc_insertion_point(module_scope)

@@ -41,29 +41,67 @@ RECEIPT_STATUS_LATE: ReceiptStatus
 RECEIPT_STATUS_INVALID: ReceiptStatus
 RECEIPT_STATUS_UNKNOWN: ReceiptStatus
 
+class EnrollRequest(_message.Message):
+    __slots__ = ("key", "device_id", "public_key", "signature")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    PUBLIC_KEY_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    device_id: bytes
+    public_key: bytes
+    signature: bytes
+    def __init__(self, key: _Optional[str] = ..., device_id: _Optional[bytes] = ..., public_key: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
+
+class RefreshTokenRequest(_message.Message):
+    __slots__ = ("device_id", "time_micros", "signature")
+    DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    TIME_MICROS_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    device_id: bytes
+    time_micros: int
+    signature: bytes
+    def __init__(self, device_id: _Optional[bytes] = ..., time_micros: _Optional[int] = ..., signature: _Optional[bytes] = ...) -> None: ...
+
+class AccessToken(_message.Message):
+    __slots__ = ("token", "expires_in", "population", "server_time_micros")
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_IN_FIELD_NUMBER: _ClassVar[int]
+    POPULATION_FIELD_NUMBER: _ClassVar[int]
+    SERVER_TIME_MICROS_FIELD_NUMBER: _ClassVar[int]
+    token: str
+    expires_in: _duration_pb2.Duration
+    population: str
+    server_time_micros: int
+    def __init__(self, token: _Optional[str] = ..., expires_in: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., population: _Optional[str] = ..., server_time_micros: _Optional[int] = ...) -> None: ...
+
 class Capabilities(_message.Message):
-    __slots__ = ("protocol_version", "sdk", "runtime", "memory_bytes", "encoding_stages")
+    __slots__ = ("protocol_version", "sdk", "runtime", "memory_bytes", "encoding_stages", "algorithms")
     PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
     SDK_FIELD_NUMBER: _ClassVar[int]
     RUNTIME_FIELD_NUMBER: _ClassVar[int]
     MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
     ENCODING_STAGES_FIELD_NUMBER: _ClassVar[int]
+    ALGORITHMS_FIELD_NUMBER: _ClassVar[int]
     protocol_version: int
     sdk: str
     runtime: str
     memory_bytes: int
     encoding_stages: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, protocol_version: _Optional[int] = ..., sdk: _Optional[str] = ..., runtime: _Optional[str] = ..., memory_bytes: _Optional[int] = ..., encoding_stages: _Optional[_Iterable[str]] = ...) -> None: ...
+    algorithms: _containers.RepeatedScalarFieldContainer[_task_pb2.Algorithm]
+    def __init__(self, protocol_version: _Optional[int] = ..., sdk: _Optional[str] = ..., runtime: _Optional[str] = ..., memory_bytes: _Optional[int] = ..., encoding_stages: _Optional[_Iterable[str]] = ..., algorithms: _Optional[_Iterable[_Union[_task_pb2.Algorithm, str]]] = ...) -> None: ...
 
 class CheckInRequest(_message.Message):
-    __slots__ = ("population", "device_id", "capabilities")
+    __slots__ = ("population", "device_id", "capabilities", "wait")
     POPULATION_FIELD_NUMBER: _ClassVar[int]
     DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
     CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
+    WAIT_FIELD_NUMBER: _ClassVar[int]
     population: str
     device_id: bytes
     capabilities: Capabilities
-    def __init__(self, population: _Optional[str] = ..., device_id: _Optional[bytes] = ..., capabilities: _Optional[_Union[Capabilities, _Mapping]] = ...) -> None: ...
+    wait: _duration_pb2.Duration
+    def __init__(self, population: _Optional[str] = ..., device_id: _Optional[bytes] = ..., capabilities: _Optional[_Union[Capabilities, _Mapping]] = ..., wait: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class CheckInResponse(_message.Message):
     __slots__ = ("assignment", "come_back")
@@ -82,7 +120,7 @@ class ComeBack(_message.Message):
     def __init__(self, after: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class Assignment(_message.Message):
-    __slots__ = ("ticket", "task_id", "round_number", "kind", "plan", "checkpoint_version", "checkpoint", "local", "algorithm", "encoding", "report_within", "max_abs_value")
+    __slots__ = ("ticket", "task_id", "round_number", "kind", "plan", "checkpoint_version", "checkpoint", "local", "algorithm", "encoding", "report_within", "max_abs_value", "control", "plan_signatures", "max_norm")
     TICKET_FIELD_NUMBER: _ClassVar[int]
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     ROUND_NUMBER_FIELD_NUMBER: _ClassVar[int]
@@ -95,6 +133,9 @@ class Assignment(_message.Message):
     ENCODING_FIELD_NUMBER: _ClassVar[int]
     REPORT_WITHIN_FIELD_NUMBER: _ClassVar[int]
     MAX_ABS_VALUE_FIELD_NUMBER: _ClassVar[int]
+    CONTROL_FIELD_NUMBER: _ClassVar[int]
+    PLAN_SIGNATURES_FIELD_NUMBER: _ClassVar[int]
+    MAX_NORM_FIELD_NUMBER: _ClassVar[int]
     ticket: bytes
     task_id: str
     round_number: int
@@ -107,7 +148,18 @@ class Assignment(_message.Message):
     encoding: _encoding_pb2.Encoding
     report_within: _duration_pb2.Duration
     max_abs_value: float
-    def __init__(self, ticket: _Optional[bytes] = ..., task_id: _Optional[str] = ..., round_number: _Optional[int] = ..., kind: _Optional[_Union[_task_pb2.RoundKind, str]] = ..., plan: _Optional[_Union[_tensors_pb2.ArtifactRef, _Mapping]] = ..., checkpoint_version: _Optional[int] = ..., checkpoint: _Optional[_Union[_tensors_pb2.ArtifactRef, _Mapping]] = ..., local: _Optional[_Union[_task_pb2.LocalTrainingSpec, _Mapping]] = ..., algorithm: _Optional[_Union[_task_pb2.Algorithm, str]] = ..., encoding: _Optional[_Union[_encoding_pb2.Encoding, _Mapping]] = ..., report_within: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_abs_value: _Optional[float] = ...) -> None: ...
+    control: _tensors_pb2.ArtifactRef
+    plan_signatures: _containers.RepeatedCompositeFieldContainer[PlanSignature]
+    max_norm: float
+    def __init__(self, ticket: _Optional[bytes] = ..., task_id: _Optional[str] = ..., round_number: _Optional[int] = ..., kind: _Optional[_Union[_task_pb2.RoundKind, str]] = ..., plan: _Optional[_Union[_tensors_pb2.ArtifactRef, _Mapping]] = ..., checkpoint_version: _Optional[int] = ..., checkpoint: _Optional[_Union[_tensors_pb2.ArtifactRef, _Mapping]] = ..., local: _Optional[_Union[_task_pb2.LocalTrainingSpec, _Mapping]] = ..., algorithm: _Optional[_Union[_task_pb2.Algorithm, str]] = ..., encoding: _Optional[_Union[_encoding_pb2.Encoding, _Mapping]] = ..., report_within: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_abs_value: _Optional[float] = ..., control: _Optional[_Union[_tensors_pb2.ArtifactRef, _Mapping]] = ..., plan_signatures: _Optional[_Iterable[_Union[PlanSignature, _Mapping]]] = ..., max_norm: _Optional[float] = ...) -> None: ...
+
+class PlanSignature(_message.Message):
+    __slots__ = ("public_key", "signature")
+    PUBLIC_KEY_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    public_key: bytes
+    signature: bytes
+    def __init__(self, public_key: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
 
 class FetchArtifactRequest(_message.Message):
     __slots__ = ("sha256", "offset", "ticket")
@@ -166,11 +218,13 @@ class ReportTrailer(_message.Message):
     def __init__(self, sha256: _Optional[bytes] = ...) -> None: ...
 
 class Receipt(_message.Message):
-    __slots__ = ("status", "detail", "come_back_after")
+    __slots__ = ("status", "detail", "come_back_after", "reason")
     STATUS_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
     COME_BACK_AFTER_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
     status: ReceiptStatus
     detail: str
     come_back_after: _duration_pb2.Duration
-    def __init__(self, status: _Optional[_Union[ReceiptStatus, str]] = ..., detail: _Optional[str] = ..., come_back_after: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    reason: str
+    def __init__(self, status: _Optional[_Union[ReceiptStatus, str]] = ..., detail: _Optional[str] = ..., come_back_after: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., reason: _Optional[str] = ...) -> None: ...

@@ -27,7 +27,9 @@ if _version_not_supported:
 
 class AggregatorStub(object):
     """Every call is idempotent: a device that lost an answer MUST make the same call again.
-    Secure aggregation and enrolment join this service as calls of their own; a device learns of them from `Assignment`.
+    Secure aggregation joins this service as calls of its own; a device learns of it from `Assignment`.
+    Where devices must be enrolled, every call but Enroll and RefreshToken carries the metadata "authorization" with
+    "Bearer " and the device's access token.
     """
 
     def __init__(self, channel):
@@ -51,11 +53,23 @@ class AggregatorStub(object):
                 request_serializer=fieldfare_dot_protos_dot_v1_dot_aggregator__pb2.ReportRequest.SerializeToString,
                 response_deserializer=fieldfare_dot_protos_dot_v1_dot_aggregator__pb2.Receipt.FromString,
                 _registered_method=True)
+        self.Enroll = channel.unary_unary(
+                '/fieldfare.protos.v1.Aggregator/Enroll',
+                request_serializer=fieldfare_dot_protos_dot_v1_dot_aggregator__pb2.EnrollRequest.SerializeToString,
+                response_deserializer=fieldfare_dot_protos_dot_v1_dot_aggregator__pb2.AccessToken.FromString,
+                _registered_method=True)
+        self.RefreshToken = channel.unary_unary(
+                '/fieldfare.protos.v1.Aggregator/RefreshToken',
+                request_serializer=fieldfare_dot_protos_dot_v1_dot_aggregator__pb2.RefreshTokenRequest.SerializeToString,
+                response_deserializer=fieldfare_dot_protos_dot_v1_dot_aggregator__pb2.AccessToken.FromString,
+                _registered_method=True)
 
 
 class AggregatorServicer(object):
     """Every call is idempotent: a device that lost an answer MUST make the same call again.
-    Secure aggregation and enrolment join this service as calls of their own; a device learns of them from `Assignment`.
+    Secure aggregation joins this service as calls of its own; a device learns of it from `Assignment`.
+    Where devices must be enrolled, every call but Enroll and RefreshToken carries the metadata "authorization" with
+    "Bearer " and the device's access token.
     """
 
     def CheckIn(self, request, context):
@@ -81,6 +95,20 @@ class AggregatorServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Enroll(self, request, context):
+        """A new device: a one-time key for its first access token.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RefreshToken(self, request, context):
+        """An enrolled device proves that it holds its private key, and gets its next access token.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AggregatorServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -99,6 +127,16 @@ def add_AggregatorServicer_to_server(servicer, server):
                     request_deserializer=fieldfare_dot_protos_dot_v1_dot_aggregator__pb2.ReportRequest.FromString,
                     response_serializer=fieldfare_dot_protos_dot_v1_dot_aggregator__pb2.Receipt.SerializeToString,
             ),
+            'Enroll': grpc.unary_unary_rpc_method_handler(
+                    servicer.Enroll,
+                    request_deserializer=fieldfare_dot_protos_dot_v1_dot_aggregator__pb2.EnrollRequest.FromString,
+                    response_serializer=fieldfare_dot_protos_dot_v1_dot_aggregator__pb2.AccessToken.SerializeToString,
+            ),
+            'RefreshToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.RefreshToken,
+                    request_deserializer=fieldfare_dot_protos_dot_v1_dot_aggregator__pb2.RefreshTokenRequest.FromString,
+                    response_serializer=fieldfare_dot_protos_dot_v1_dot_aggregator__pb2.AccessToken.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'fieldfare.protos.v1.Aggregator', rpc_method_handlers)
@@ -109,7 +147,9 @@ def add_AggregatorServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class Aggregator(object):
     """Every call is idempotent: a device that lost an answer MUST make the same call again.
-    Secure aggregation and enrolment join this service as calls of their own; a device learns of them from `Assignment`.
+    Secure aggregation joins this service as calls of its own; a device learns of it from `Assignment`.
+    Where devices must be enrolled, every call but Enroll and RefreshToken carries the metadata "authorization" with
+    "Bearer " and the device's access token.
     """
 
     @staticmethod
@@ -183,6 +223,60 @@ class Aggregator(object):
             '/fieldfare.protos.v1.Aggregator/Report',
             fieldfare_dot_protos_dot_v1_dot_aggregator__pb2.ReportRequest.SerializeToString,
             fieldfare_dot_protos_dot_v1_dot_aggregator__pb2.Receipt.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Enroll(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fieldfare.protos.v1.Aggregator/Enroll',
+            fieldfare_dot_protos_dot_v1_dot_aggregator__pb2.EnrollRequest.SerializeToString,
+            fieldfare_dot_protos_dot_v1_dot_aggregator__pb2.AccessToken.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RefreshToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fieldfare.protos.v1.Aggregator/RefreshToken',
+            fieldfare_dot_protos_dot_v1_dot_aggregator__pb2.RefreshTokenRequest.SerializeToString,
+            fieldfare_dot_protos_dot_v1_dot_aggregator__pb2.AccessToken.FromString,
             options,
             channel_credentials,
             insecure,

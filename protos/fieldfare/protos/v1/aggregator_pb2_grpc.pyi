@@ -31,7 +31,9 @@ GRPC_VERSION: str
 
 class AggregatorStub:
     """Every call is idempotent: a device that lost an answer MUST make the same call again.
-    Secure aggregation and enrolment join this service as calls of their own; a device learns of them from `Assignment`.
+    Secure aggregation joins this service as calls of its own; a device learns of it from `Assignment`.
+    Where devices must be enrolled, every call but Enroll and RefreshToken carries the metadata "authorization" with
+    "Bearer " and the device's access token.
     """
 
     @_typing.overload
@@ -48,11 +50,17 @@ class AggregatorStub:
     """A header, the payload in chunks, a trailer. The aggregator MAY answer before the stream ends.
     With `receipt_only` the header alone: what became of an earlier report.
     """
+    Enroll: _grpc.UnaryUnaryMultiCallable[_aggregator_pb2.EnrollRequest, _aggregator_pb2.AccessToken]
+    """A new device: a one-time key for its first access token."""
+    RefreshToken: _grpc.UnaryUnaryMultiCallable[_aggregator_pb2.RefreshTokenRequest, _aggregator_pb2.AccessToken]
+    """An enrolled device proves that it holds its private key, and gets its next access token."""
 
 @_typing.type_check_only
 class AggregatorAsyncStub(AggregatorStub):
     """Every call is idempotent: a device that lost an answer MUST make the same call again.
-    Secure aggregation and enrolment join this service as calls of their own; a device learns of them from `Assignment`.
+    Secure aggregation joins this service as calls of its own; a device learns of it from `Assignment`.
+    Where devices must be enrolled, every call but Enroll and RefreshToken carries the metadata "authorization" with
+    "Bearer " and the device's access token.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -66,10 +74,16 @@ class AggregatorAsyncStub(AggregatorStub):
     """A header, the payload in chunks, a trailer. The aggregator MAY answer before the stream ends.
     With `receipt_only` the header alone: what became of an earlier report.
     """
+    Enroll: _aio.UnaryUnaryMultiCallable[_aggregator_pb2.EnrollRequest, _aggregator_pb2.AccessToken]  # type: ignore[assignment]
+    """A new device: a one-time key for its first access token."""
+    RefreshToken: _aio.UnaryUnaryMultiCallable[_aggregator_pb2.RefreshTokenRequest, _aggregator_pb2.AccessToken]  # type: ignore[assignment]
+    """An enrolled device proves that it holds its private key, and gets its next access token."""
 
 class AggregatorServicer(metaclass=_abc_1.ABCMeta):
     """Every call is idempotent: a device that lost an answer MUST make the same call again.
-    Secure aggregation and enrolment join this service as calls of their own; a device learns of them from `Assignment`.
+    Secure aggregation joins this service as calls of its own; a device learns of it from `Assignment`.
+    Where devices must be enrolled, every call but Enroll and RefreshToken carries the metadata "authorization" with
+    "Bearer " and the device's access token.
     """
 
     @_abc_1.abstractmethod
@@ -99,5 +113,21 @@ class AggregatorServicer(metaclass=_abc_1.ABCMeta):
         """A header, the payload in chunks, a trailer. The aggregator MAY answer before the stream ends.
         With `receipt_only` the header alone: what became of an earlier report.
         """
+
+    @_abc_1.abstractmethod
+    def Enroll(
+        self,
+        request: _aggregator_pb2.EnrollRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_aggregator_pb2.AccessToken, _abc.Awaitable[_aggregator_pb2.AccessToken]]:
+        """A new device: a one-time key for its first access token."""
+
+    @_abc_1.abstractmethod
+    def RefreshToken(
+        self,
+        request: _aggregator_pb2.RefreshTokenRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_aggregator_pb2.AccessToken, _abc.Awaitable[_aggregator_pb2.AccessToken]]:
+        """An enrolled device proves that it holds its private key, and gets its next access token."""
 
 def add_AggregatorServicer_to_server(servicer: AggregatorServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
