@@ -75,7 +75,7 @@ class Aggregator:
         if not self._admin_listen.is_loopback:
             message = "the admin port knows no credentials yet: it listens on loopback only, such as 127.0.0.1:8471"
             raise ConfigError(message, field="admin_listen")
-        if not self._listen.is_loopback and self._settings.tls_cert is None:
+        if not self._listen.is_loopback and self._settings.security.tls_cert is None:
             message = "to be reached from other machines, TLS is needed: give --tls-cert and --tls-key"
             raise ConfigError(message, field="listen")
         self._on_event = on_event
@@ -220,7 +220,7 @@ class _Running:
             pumps.kick(task_id)
         ready.set_result(opening.result())
         await self._stop.wait()
-        grace = self._settings.shutdown_grace.total_seconds()
+        grace = self._settings.limits.shutdown_grace.total_seconds()
         await asyncio.gather(devices.stop(grace), admin.stop(grace))
         await pumps.close()
         workers.close()
@@ -260,27 +260,27 @@ def _bind(server: "grpc.aio.Server", address: Address, credentials: grpc.ServerC
 
 
 def _options(settings: ServerSettings, message_bytes: int) -> list[tuple[str, Any]]:
-    age = settings.max_connection_age
+    age = settings.limits.max_connection_age
     return [
         # Without this, a second server on the same port would share it unnoticed.
         ("grpc.so_reuseport", 0),
         ("grpc.max_receive_message_length", message_bytes),
         ("grpc.max_send_message_length", message_bytes),
-        ("grpc.max_concurrent_streams", settings.max_streams),
+        ("grpc.max_concurrent_streams", settings.limits.max_streams),
         # A device that has vanished without a word is noticed after a minute and a half.
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 30_000),
         ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
         ("grpc.max_connection_age_ms", round(age.total_seconds() * 1000)),
-        ("grpc.max_connection_age_grace_ms", round(settings.report_time_limit.total_seconds() * 1000)),
+        ("grpc.max_connection_age_grace_ms", round(settings.limits.report_time_limit.total_seconds() * 1000)),
     ]
 
 
 def _credentials(settings: ServerSettings) -> grpc.ServerCredentials | None:
-    if settings.tls_cert is None or settings.tls_key is None:
+    if settings.security.tls_cert is None or settings.security.tls_key is None:
         return None
     try:
-        key, chain = settings.tls_key.read_bytes(), settings.tls_cert.read_bytes()
+        key, chain = settings.security.tls_key.read_bytes(), settings.security.tls_cert.read_bytes()
     except OSError as error:
         raise ConfigError(f"cannot read {error.filename}: {error.strerror}", field="tls_cert") from error
     return grpc.ssl_server_credentials([(key, chain)])

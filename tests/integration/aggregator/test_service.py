@@ -18,6 +18,7 @@ import pytest
 
 from fieldfare.aggregator import AdminClient, Aggregator, ServerSettings
 from fieldfare.aggregator.engine import Engine, Event, EventKind, Incoming
+from fieldfare.aggregator.settings import EngineSettings, LimitSettings, SecuritySettings
 from fieldfare.core.addresses import Address
 from fieldfare.core.errors import ConfigError, NotFoundError, ProtocolError, StateError, StorageError, TransportError
 from fieldfare.core.plans import read_manifest
@@ -40,7 +41,9 @@ from tests.unit.aggregator.world import PLAN, SPECS
 
 COHORT = CohortSpec(3, 2, 1.4)
 SPEC = TaskSpec("t", "p", rounds=3, training=COHORT, evaluation=COHORT, evaluate_every=0)
-SETTINGS = ServerSettings(pace=PaceSettings(shortest=timedelta(seconds=0.1)), receipt_wait=timedelta(seconds=0.05))
+SETTINGS = ServerSettings(
+    pace=PaceSettings(shortest=timedelta(seconds=0.1)), engine=EngineSettings(receipt_wait=timedelta(seconds=0.05))
+)
 START = np.array([1, 2, 3], np.float32)
 
 
@@ -75,7 +78,7 @@ def fleet(aggregator: Aggregator, admin: AdminClient) -> list[Device]:
 def test_a_whole_task_comes_out_as_the_exact_weighted_means(tmp_path: Path) -> None:
     spec = replace(SPEC, rounds=3, training=CohortSpec(6, 6, 1.0), evaluation=CohortSpec(6, 6, 1.0), evaluate_every=1)
     # Every round commits at its goal, so a receipt never has to be asked for: the wait is only a bound.
-    settings = replace(SETTINGS, receipt_wait=timedelta(seconds=20))
+    settings = replace(SETTINGS, engine=EngineSettings(receipt_wait=timedelta(seconds=20)))
     with running(tmp_path, settings) as (aggregator, admin):
         task = admin.submit(PLAN, spec, weights=START).task_id
         stub = connect(aggregator.address)
@@ -259,7 +262,7 @@ def test_calls_that_are_no_protocol(fleet: list[Device]) -> None:
 
 
 def test_a_slow_sender_is_cut(tmp_path: Path) -> None:
-    settings = replace(SETTINGS, chunk_time_limit=timedelta(seconds=0.2))
+    settings = replace(SETTINGS, limits=LimitSettings(chunk_time_limit=timedelta(seconds=0.2)))
     with running(tmp_path, settings) as (aggregator, admin):
         admin.submit(PLAN, SPEC, weights=START)
         device = Device(0, connect(aggregator.address))
@@ -307,7 +310,7 @@ def test_a_callback_ends_the_task_early(tmp_path: Path) -> None:
         raise RuntimeError("the callback's own")
 
     cancelled = threading.Event()
-    settings = replace(SETTINGS, receipt_wait=timedelta(seconds=20))
+    settings = replace(SETTINGS, engine=EngineSettings(receipt_wait=timedelta(seconds=20)))
     aggregator = Aggregator(tmp_path / "state", settings=settings, on_event=observe)
     with aggregator, AdminClient(aggregator.admin_address) as admin, ThreadPoolExecutor(2) as threads:
         task = admin.submit(PLAN, replace(SPEC, training=CohortSpec(2, 2, 1.0)), weights=START).task_id
@@ -358,7 +361,7 @@ def test_a_submission_whose_caller_hangs_up_is_driven_all_the_same(
 
 
 def test_a_task_that_is_too_large(tmp_path: Path) -> None:
-    settings = replace(SETTINGS, max_artifact_bytes=100)
+    settings = replace(SETTINGS, limits=LimitSettings(max_artifact_bytes=100))
     with running(tmp_path, settings) as (_, admin):
         with pytest.raises(ConfigError, match="takes 100 at the most"):
             admin.submit(PLAN, SPEC, weights=START)
@@ -389,7 +392,7 @@ def test_addresses_and_folders_that_cannot_be_used(tmp_path: Path) -> None:
 def test_a_start_that_fails_says_why_and_can_be_repeated(tmp_path: Path) -> None:
     for name in ("cert", "key"):
         (tmp_path / name).write_text("")
-    settings = ServerSettings(tls_cert=tmp_path / "cert", tls_key=tmp_path / "key")
+    settings = ServerSettings(security=SecuritySettings(tmp_path / "cert", tmp_path / "key"))
     with pytest.raises(ConfigError, match=r"cannot listen on a\.\.b:8499: a part of the host's name is empty"):
         Aggregator(tmp_path / "state", listen="a..b:8499", settings=settings).start()
     with socket.create_server(("127.0.0.1", 0)) as taken, socket.socket() as probe:
@@ -424,7 +427,7 @@ def test_tls(tmp_path: Path) -> None:
     files = ("-keyout", str(key), "-out", str(cert))
     command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", *files, *subject]
     subprocess.run(command, check=True, capture_output=True)
-    settings = replace(SETTINGS, tls_cert=cert, tls_key=key)
+    settings = replace(SETTINGS, security=SecuritySettings(cert, key))
     with Aggregator(tmp_path / "state", settings=settings) as aggregator:
         port = aggregator.address.rpartition(":")[2]
         channel = grpc.secure_channel(f"localhost:{port}", grpc.ssl_channel_credentials(cert.read_bytes()))
@@ -433,9 +436,11 @@ def test_tls(tmp_path: Path) -> None:
         with pytest.raises(grpc.RpcError):
             Device(0, connect(aggregator.address)).check_in()
     with pytest.raises(ConfigError, match="both"):
-        ServerSettings(tls_cert=cert)
+        SecuritySettings(tls_cert=cert)
     with pytest.raises(ConfigError, match="cannot read"):
-        Aggregator(tmp_path / "state", settings=replace(settings, tls_key=tmp_path / "none.pem")).start()
+        Aggregator(
+            tmp_path / "state", settings=replace(settings, security=SecuritySettings(cert, tmp_path / "none.pem"))
+        ).start()
 
 
 def test_closing_flushes_what_may_be_flushed(tmp_path: Path) -> None:

@@ -203,13 +203,14 @@ def test_orphans_are_collected_at_the_start(world: World) -> None:
 
 def test_files_that_cannot_be_removed_keep_no_others(world: World) -> None:
     from fieldfare.aggregator import ServerSettings
+    from fieldfare.aggregator.settings import EngineSettings
 
     world.submit(replace(SPEC, rounds=4))
     digests = []
     for number in range(4):
         if number == 3:
             # From now on old versions go: three at once.
-            world.settings = ServerSettings(keep_checkpoints=1)
+            world.settings = ServerSettings(engine=EngineSettings(keep_checkpoints=1))
             world.restart()
             world.blobs.undeletable = tuple(f"artifacts/{one.hex()}" for one in digests[:2])
         for work in check_in_all(world, 4):
@@ -224,8 +225,9 @@ def test_files_that_cannot_be_removed_keep_no_others(world: World) -> None:
 
 def test_old_checkpoints_are_trimmed(tmp_path: Path) -> None:
     from fieldfare.aggregator import ServerSettings
+    from fieldfare.aggregator.settings import EngineSettings
 
-    world = World(tmp_path / "state", ServerSettings(keep_checkpoints=1))
+    world = World(tmp_path / "state", ServerSettings(engine=EngineSettings(keep_checkpoints=1)))
     world.submit(replace(SPEC, rounds=4))
     for number in range(4):
         for work in check_in_all(world, 4):

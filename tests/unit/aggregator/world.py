@@ -176,7 +176,7 @@ class World:
             plan=tensors_pb2.ArtifactRef(sha256=sha256(plan), size_bytes=len(plan)),
             checkpoint=tensors_pb2.ArtifactRef(sha256=sha256(checkpoint), size_bytes=len(checkpoint)),
         )
-        bound = self.settings.max_artifact_bytes
+        bound = self.settings.limits.max_artifact_bytes
         with Incoming(self.folder / "incoming", header, max_artifact_bytes=bound) as incoming:
             incoming.write(wrong.get("sent", plan + checkpoint))
             self.task_id = self.engine.submit(incoming).task_id

@@ -93,6 +93,7 @@ def _settings(options: argparse.Namespace) -> "ServerSettings":
     from datetime import timedelta
 
     from fieldfare.aggregator import ServerSettings
+    from fieldfare.aggregator.settings import EngineSettings, LimitSettings, SecuritySettings
     from fieldfare.core.errors import ConfigError
     from fieldfare.core.rounds import PaceSettings
 
@@ -100,10 +101,9 @@ def _settings(options: argparse.Namespace) -> "ServerSettings":
         raise ConfigError("must be a number of seconds, above 0 and at most 3600", field="--come-back-s")
     return ServerSettings(
         pace=PaceSettings(shortest=timedelta(seconds=options.come_back_s)),
-        max_artifact_bytes=options.max_artifact_mb * 2**20,
-        keep_checkpoints=options.keep_checkpoints,
-        tls_cert=options.tls_cert,
-        tls_key=options.tls_key,
+        limits=LimitSettings(max_artifact_bytes=options.max_artifact_mb * 2**20),
+        engine=EngineSettings(keep_checkpoints=options.keep_checkpoints),
+        security=SecuritySettings(options.tls_cert, options.tls_key),
     )
 
 

@@ -67,7 +67,7 @@ class Engine:
         self._devices = DevicesSeen()
         self._checking_in = threading.Lock()
         self._keeper = Keeper(
-            database, blobs, clock=clock, keep_checkpoints=settings.keep_checkpoints, outbox=self._outbox
+            database, blobs, clock=clock, keep_checkpoints=settings.engine.keep_checkpoints, outbox=self._outbox
         )
         self._tasks = Tasks(database, blobs, self._keeper, clock)
         self.reports = Reports(self._tasks, database, self._key, clock)

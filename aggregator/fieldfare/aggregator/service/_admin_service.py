@@ -92,7 +92,9 @@ class AdminService(admin_pb2_grpc.AdminServicer):
         first = await anext(stream, None)
         if first is None or first.WhichOneof("part") != "header":
             raise ProtocolError("a submission begins with its header")
-        with Incoming(self._incoming, first.header, max_artifact_bytes=self._settings.max_artifact_bytes) as incoming:
+        with Incoming(
+            self._incoming, first.header, max_artifact_bytes=self._settings.limits.max_artifact_bytes
+        ) as incoming:
             async for part in stream:
                 if part.WhichOneof("part") != "data":
                     raise ProtocolError("after its header, a submission consists of data")

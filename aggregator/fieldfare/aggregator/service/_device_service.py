@@ -47,7 +47,7 @@ class DeviceService(aggregator_pb2_grpc.AggregatorServicer):
         self._pumps = pumps
         self._workers = workers
         self._settings = settings
-        self._budget = ByteBudget(settings.max_ingest_bytes)
+        self._budget = ByteBudget(settings.limits.max_ingest_bytes)
         self._reading = 0
 
     async def CheckIn(  # noqa: N802
@@ -70,7 +70,7 @@ class DeviceService(aggregator_pb2_grpc.AggregatorServicer):
         self, request_iterator: AsyncIterator[aggregator_pb2.ReportRequest], context: _Context
     ) -> aggregator_pb2.Receipt:
         """Take a report in; the answer may come before the stream ends."""
-        limit = self._settings.report_time_limit + self._settings.receipt_wait
+        limit = self._settings.limits.report_time_limit + self._settings.engine.receipt_wait
         try:
             async with on_the_wire(context), asyncio.timeout(limit.total_seconds()):
                 return await self._report(aiter(request_iterator), context)
@@ -81,7 +81,7 @@ class DeviceService(aggregator_pb2_grpc.AggregatorServicer):
     async def _report(
         self, stream: AsyncIterator[aggregator_pb2.ReportRequest], context: _Context
     ) -> aggregator_pb2.Receipt:
-        async with asyncio.timeout(self._settings.chunk_time_limit.total_seconds()):
+        async with asyncio.timeout(self._settings.limits.chunk_time_limit.total_seconds()):
             first = await anext(stream, None)
         if first is None or first.WhichOneof("part") != "header":
             await abort(context, grpc.StatusCode.INVALID_ARGUMENT, "a report begins with its header")
@@ -95,7 +95,7 @@ class DeviceService(aggregator_pb2_grpc.AggregatorServicer):
                 self._reports.withdraw(ticket)
                 self._pumps.kick(ticket.task_id.hex())
                 return self._receipt(aggregator_pb2.RECEIPT_STATUS_ACCEPTED)
-            if self._reading >= self._settings.max_reports:
+            if self._reading >= self._settings.limits.max_reports:
                 await abort(context, grpc.StatusCode.RESOURCE_EXHAUSTED, "too many reports at once: try again")
             self._reading += 1
             try:
@@ -120,7 +120,7 @@ class DeviceService(aggregator_pb2_grpc.AggregatorServicer):
             async with self._budget.hold(header.payload_bytes):
                 try:
                     payload, digest = await read_payload(
-                        stream, header.payload_bytes, chunk_time_limit=self._settings.chunk_time_limit
+                        stream, header.payload_bytes, chunk_time_limit=self._settings.limits.chunk_time_limit
                     )
                 except UpdateError as error:
                     self._reports.refuse(admission, error)
@@ -147,7 +147,7 @@ class DeviceService(aggregator_pb2_grpc.AggregatorServicer):
             asked: True for the device's own report or a question after it, False for a second copy.
         """
         clock = asyncio.get_running_loop().time
-        give_up = clock() + self._settings.receipt_wait.total_seconds()
+        give_up = clock() + self._settings.engine.receipt_wait.total_seconds()
         for _ in itertools.count():
             # The future is taken before the look, so that no work in between goes unnoticed.
             worked = self._pumps.next_work(ticket.task_id.hex())

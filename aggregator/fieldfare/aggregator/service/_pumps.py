@@ -81,7 +81,9 @@ class Pumps:
                 await self._workers.run(self._engine.work, task_id)
                 back_off = timedelta(0)
             except StorageError as error:
-                back_off = min(max(back_off * 2, self._settings.retry_first), self._settings.retry_longest)
+                back_off = min(
+                    max(back_off * 2, self._settings.storage.retry_first), self._settings.storage.retry_longest
+                )
                 _log.error("task=%s cannot be written, next try in %s: %s", task_id, back_off, error)
             _finish(pump)
             pump.worked = asyncio.get_running_loop().create_future()
