@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
 
 from fieldfare.aggregator.storage import (
     BlobStore,
@@ -195,15 +194,6 @@ def test_evaluations_and_trimming(database: Database) -> None:
     assert set(database.forget_checkpoints(TASK.task_id, keep=1)) == {b"\1" * 32, b"\2" * 32}
     assert list(database.forget_checkpoints(TASK.task_id, keep=1)) == []
     assert database.refers_to(b"0" * 32) == 5
-
-
-def test_state_of_a_newer_version_is_refused(tmp_path: Path) -> None:
-    database = open_sqlite(tmp_path / "test.db")
-    with database._engine.begin() as connection:
-        connection.execute(text("update facts set value = :new where name = 'format_version'"), {"new": b"2"})
-    database.close()
-    with pytest.raises(StorageError, match="format 2, this Fieldfare reads 1: upgrade"):
-        open_sqlite(tmp_path / "test.db")
 
 
 def test_a_file_that_is_no_data_base(tmp_path: Path) -> None:

@@ -5,11 +5,11 @@ contract test that every implementation must pass. Calls block and may come from
 """
 
 from fieldfare.aggregator.storage._errors import DamagedError, damage
-from fieldfare.aggregator.storage._folder import FolderBlobStore
 from fieldfare.aggregator.storage._protocols import BlobStore, Database, artifact_key
 from fieldfare.aggregator.storage._records import CheckpointRecord, RoundRecord, SnapshotRecord, TaskRecord
-from fieldfare.aggregator.storage._sql import SqlDatabase, open_sqlite
 from fieldfare.aggregator.storage._state_folder import StateFolder
+from fieldfare.aggregator.storage.blobs import FolderBlobStore
+from fieldfare.aggregator.storage.sql import SqlDatabase, open_sqlite
 
 __all__ = [
     "BlobStore",

@@ -1,22 +1,21 @@
-"""A `Database` over SQLAlchemy Core; what is particular to SQLite stands in `open_sqlite`."""
+"""A `Database` over SQLAlchemy Core, for SQLite and PostgreSQL alike."""
 
-import secrets
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, create_engine, delete, event, func, insert, select, update
+from sqlalchemy import Connection, Engine, Row, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
-from fieldfare.aggregator.storage import _rows as rows
-from fieldfare.aggregator.storage import _tables as t
 from fieldfare.aggregator.storage._errors import DamagedError
 from fieldfare.aggregator.storage._protocols import artifact_key
 from fieldfare.aggregator.storage._records import CheckpointRecord, RoundRecord, SnapshotRecord, TaskRecord
+from fieldfare.aggregator.storage.sql import _rows as rows
+from fieldfare.aggregator.storage.sql import _tables as t
+from fieldfare.aggregator.storage.sql._errors import cause
 from fieldfare.core.errors import StateError, StorageError
 from fieldfare.core.rounds import TICKET_KEY_BYTES, RoundState
 from fieldfare.core.tasks import NextRound, TaskState
@@ -26,53 +25,16 @@ _ENDED_TASK = tuple(state.value for state in TaskState if state.ended)
 _REPLICA = ""
 
 
-def open_sqlite(path: Path) -> "SqlDatabase":
-    """A data base in one file, with write-ahead log; a commit returns when it is on disk.
-
-    Raises:
-        StorageError: the file cannot be opened, is damaged, or was made by a newer version.
-    """
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
-
-    @event.listens_for(engine, "connect")
-    def _prepare(connection: Any, _: Any) -> None:
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            connection.execute(f"PRAGMA {pragma}")
-
-    return SqlDatabase(engine)
-
-
 class SqlDatabase:
     """See `Database`.
 
     Args:
-        engine: SQLite or PostgreSQL; tables are made where they are missing.
-
-    Raises:
-        StorageError: the data base cannot be used, or was made by a newer version.
+        engine: of a data base that has the present schema; see `open_sqlite`.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._writing = threading.Lock()
-        try:
-            self._prepare()
-        except StorageError:
-            engine.dispose()
-            raise
-
-    def _prepare(self) -> None:
-        with self._write() as connection:
-            t.metadata.create_all(connection)
-            found = connection.scalar(select(t.facts.c.value).where(t.facts.c.name == "format_version"))
-            if found is None:
-                facts = {"format_version": str(t.FORMAT_VERSION).encode(), "ticket_key": secrets.token_bytes(32)}
-                connection.execute(insert(t.facts), [{"name": key, "value": value} for key, value in facts.items()])
-            elif not found.isdigit() or int(found) > t.FORMAT_VERSION:
-                raise StorageError(
-                    f"the state has format {found.decode(errors='replace')}, this Fieldfare reads "
-                    f"{t.FORMAT_VERSION}: upgrade Fieldfare"
-                )
 
     def ticket_key(self) -> bytes:
         """See `Database.ticket_key`."""
@@ -265,7 +227,7 @@ class SqlDatabase:
             with self._engine.connect() as connection:
                 yield connection
         except SQLAlchemyError as error:
-            raise StorageError(f"cannot read the data base: {_cause(error)}") from error
+            raise StorageError(f"cannot read the data base: {cause(error)}") from error
 
     @contextmanager
     def _write(self) -> Iterator[Connection]:
@@ -274,7 +236,7 @@ class SqlDatabase:
             with self._writing, self._engine.begin() as connection:
                 yield connection
         except SQLAlchemyError as error:
-            raise StorageError(f"cannot write to the data base: {_cause(error)}") from error
+            raise StorageError(f"cannot write to the data base: {cause(error)}") from error
 
 
 def _dialect(connection: Connection) -> Any:
@@ -307,7 +269,3 @@ def _drop_snapshot(connection: Connection, record: RoundRecord) -> None:
 def _uncount(connection: Connection, task_id: str, number: int) -> None:
     """The round came to nothing: no device may be told that it counts."""
     connection.execute(delete(t.counted).where(t.counted.c.task_id == task_id, t.counted.c.number == number))
-
-
-def _cause(error: SQLAlchemyError) -> str:
-    return str(getattr(error, "orig", None) or error).partition("\n")[0]

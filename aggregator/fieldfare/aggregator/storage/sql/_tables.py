@@ -1,9 +1,9 @@
-"""The tables, in SQLAlchemy Core. Times are microseconds since 1970 in UTC."""
+"""The tables, in SQLAlchemy Core. Times are microseconds since 1970 in UTC.
+
+A change here needs a revision in `migrations/versions`, which brings existing state to it.
+"""
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
-
-FORMAT_VERSION = 1
-"""Raise this with every change that an older version cannot read."""
 
 metadata = MetaData()
 
@@ -61,6 +61,8 @@ rounds = Table(
     Column("bytes_down", BigInteger, nullable=False),
     Column("metrics", Text, nullable=False),
     Column("refusals", Text, nullable=False),
+    Column("late", Integer, nullable=False, server_default="0"),
+    Column("duplicates", Integer, nullable=False, server_default="0"),
 )
 
 snapshots = Table(
@@ -76,13 +78,16 @@ snapshots = Table(
     Column("metrics", Text, nullable=False),
 )
 
-# The primary key is the promise that a device counts once in a round.
+# The primary key is the promise that a device counts once for an assignment; `number` is the assignment's round, and
+# `counted_in` the one whose sum it went into. `counted_at` is 0 for what was counted before times were kept.
 counted = Table(
     "counted",
     metadata,
     Column("task_id", ForeignKey("tasks.task_id"), primary_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("device_id", LargeBinary(16), primary_key=True),
+    Column("counted_in", Integer, nullable=False, server_default="0"),
+    Column("counted_at", BigInteger, nullable=False, server_default="0"),
 )
 
 Index("tasks_name", tasks.c.name)
