@@ -1,5 +1,6 @@
 import math
 import tomllib
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,7 +11,9 @@ from fieldfare.core.errors import ConfigError
 from fieldfare.core.tasks import (
     AggregationSpec,
     Algorithm,
+    AsynchronousSpec,
     CohortSpec,
+    Combiner,
     LocalTrainingSpec,
     TargetSpec,
     TaskSpec,
@@ -80,6 +83,19 @@ def aggregation(**changes) -> TaskSpec:
     return TaskSpec("n", "p", aggregation=AggregationSpec(**changes))
 
 
+def krum(**changes) -> TaskSpec:
+    return aggregation(**{"combiner": Combiner.KRUM, "min_snapshot_updates": 1, **changes})
+
+
+def scaffold(**changes) -> TaskSpec:
+    return aggregation(algorithm=Algorithm.SCAFFOLD, weighting=Weighting.UNIFORM, **changes)
+
+
+def buffered(**changes) -> TaskSpec:
+    fedbuff = AggregationSpec(Algorithm.FEDBUFF)
+    return TaskSpec("n", "p", aggregation=fedbuff, asynchronous=AsynchronousSpec(**changes))
+
+
 def target(metric: str = "loss", value: float = 1.0, **changes) -> TaskSpec:
     return TaskSpec("n", "p", target=TargetSpec(metric, value, lower_is_better=True), **changes)
 
@@ -127,6 +143,45 @@ def target(metric: str = "loss", value: float = 1.0, **changes) -> TaskSpec:
         ("aggregation.max_abs_value", "to 1048576", lambda: aggregation(max_abs_value=5e-324)),
         ("aggregation.max_abs_value", "to 1048576", lambda: aggregation(max_abs_value=2.0**20 + 1)),
         ("aggregation.max_abs_value", "to 1048576", lambda: aggregation(max_abs_value=math.nan)),
+        ("local.proximal_mu", "0 to 1000000", lambda: local(proximal_mu=-0.1)),
+        ("local.proximal_mu", "FEDPROX only", lambda: local(proximal_mu=0.1)),
+        ("aggregation.trim", "below 0.5", lambda: aggregation(combiner=Combiner.TRIMMED_MEAN, trim=0.5)),
+        ("aggregation.trim", "TRIMMED_MEAN only", lambda: aggregation(trim=0.2)),
+        ("aggregation.byzantine", "0 to 100000", lambda: aggregation(combiner=Combiner.KRUM, byzantine=-1)),
+        ("aggregation.byzantine", r"above 2 \* byzantine \+ 2 \(6\)", lambda: krum(byzantine=2)),
+        ("aggregation.byzantine", "KRUM, MULTI_KRUM only", lambda: aggregation(byzantine=1)),
+        ("aggregation.krum_selected", "MULTI_KRUM only", lambda: aggregation(krum_selected=3)),
+        ("aggregation.krum_selected", "1 to 4", lambda: krum(combiner=Combiner.MULTI_KRUM, byzantine=1)),
+        ("aggregation.krum_selected", "1 to 5", lambda: krum(combiner=Combiner.MULTI_KRUM, krum_selected=0)),
+        ("aggregation.min_snapshot_updates", "1 to 1 with KRUM", lambda: krum(min_snapshot_updates=2)),
+        (
+            "aggregation.min_snapshot_updates",
+            "1 to 2 with MULTI_KRUM",
+            lambda: krum(combiner=Combiner.MULTI_KRUM, krum_selected=2, min_snapshot_updates=3),
+        ),
+        ("aggregation.max_norm", "1e-30 to 1e30", lambda: aggregation(max_norm=-1.0)),
+        ("aggregation.max_norm", "1e-30 to 1e30", lambda: aggregation(max_norm=math.nan)),
+        ("aggregation.clip_norm", "1e-30 to 1e30", lambda: aggregation(clip_norm=math.inf)),
+        ("aggregation.clip_norm", "below max_norm", lambda: aggregation(clip_norm=2.0, max_norm=2.0)),
+        ("aggregation.beta1", "below 1", lambda: aggregation(algorithm=Algorithm.FEDADAM, beta1=1.0)),
+        ("aggregation.beta1", "FEDADAM, FEDAVGM, FEDYOGI only", lambda: aggregation(beta1=0.5)),
+        ("aggregation.beta2", "below 1", lambda: aggregation(algorithm=Algorithm.FEDYOGI, beta2=-0.1)),
+        ("aggregation.beta2", "FEDADAM, FEDYOGI", lambda: aggregation(algorithm=Algorithm.FEDAVGM, beta2=0.5)),
+        ("aggregation.adaptivity", "1e-12", lambda: aggregation(algorithm=Algorithm.FEDADAM, adaptivity=0.0)),
+        ("aggregation.adaptivity", "FEDADAGRAD, FEDADAM", lambda: aggregation(adaptivity=0.1)),
+        ("aggregation.weighting", "UNIFORM with SCAFFOLD", lambda: aggregation(algorithm=Algorithm.SCAFFOLD)),
+        ("aggregation.clip_norm", "with max_norm instead", lambda: scaffold(clip_norm=1.0)),
+        ("aggregation.combiner", "MEDIAN does not go with SCAFFOLD", lambda: scaffold(combiner=Combiner.MEDIAN)),
+        ("aggregation.combiner", "KRUM does not go with FEDBUFF", lambda: krum(algorithm=Algorithm.FEDBUFF)),
+        ("asynchronous", "FEDBUFF only", lambda: TaskSpec("n", "p", asynchronous=AsynchronousSpec(max_staleness=3))),
+        ("asynchronous.concurrency", "1 to 1000000", lambda: buffered(concurrency=0)),
+        ("asynchronous.max_staleness", "0 to 1000", lambda: buffered(max_staleness=1001)),
+        ("asynchronous.staleness_exponent", "0 to 10", lambda: buffered(staleness_exponent=math.nan)),
+        (
+            "local.max_examples",
+            "1 to 8388608 with FEDBUFF",
+            lambda: replace(buffered(), local=LocalTrainingSpec(max_examples=8_388_609)),
+        ),
         ("target.metric", "plan's metrics", lambda: target(metric="")),
         ("target.value", "finite", lambda: target(value=math.nan)),
         ("evaluate_every", "at least 1 where there is a target", lambda: target(evaluate_every=0)),
@@ -154,8 +209,8 @@ def test_every_field_travels():
         training=CohortSpec(8, 7, 1.5, MINUTE, 2 * MINUTE),
         evaluation=CohortSpec(6, 3, 2.5, 3 * MINUTE, 4 * MINUTE),
         evaluate_every=3,
-        local=LocalTrainingSpec(2, 50, 0.5, 3, 99),
-        aggregation=AggregationSpec(Algorithm.DSGD, Weighting.UNIFORM, 0.25, 4, 8.0),
+        local=LocalTrainingSpec(2, 50, 0.5, 3, 99, 4),
+        aggregation=AggregationSpec(Algorithm.DSGD, Weighting.UNIFORM, 0.25, 4, 8.0, max_norm=3.0, clip_norm=2.0),
         target=TargetSpec("loss", 0.5, lower_is_better=False),
         encoding=FLOAT16,
     )
@@ -163,6 +218,45 @@ def test_every_field_travels():
     assert proto.target == task_pb2.TargetSpec(metric="loss", value=0.5, lower_is_better=False)
     assert (proto.training.report_timeout.seconds, proto.aggregation.max_abs_value) == (120, 8.0)
     assert TaskSpec.from_proto(task_pb2.TaskSpec.FromString(proto.SerializeToString())) == spec
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        AggregationSpec(Algorithm.FEDAVGM, beta1=0.5),
+        AggregationSpec(Algorithm.FEDADAGRAD, adaptivity=0.5),
+        AggregationSpec(Algorithm.FEDADAM, beta1=0.25, beta2=0.5, adaptivity=0.5),
+        AggregationSpec(Algorithm.FEDYOGI, beta1=0.25, beta2=0.5, adaptivity=0.5),
+        AggregationSpec(Algorithm.SCAFFOLD, Weighting.UNIFORM, 0.5),
+        AggregationSpec(combiner=Combiner.MEDIAN),
+        AggregationSpec(Algorithm.DSGD, combiner=Combiner.TRIMMED_MEAN, trim=0.25),
+        AggregationSpec(min_snapshot_updates=1, combiner=Combiner.KRUM, byzantine=1),
+        AggregationSpec(combiner=Combiner.MULTI_KRUM, byzantine=1, krum_selected=3),
+    ],
+)
+def test_every_algorithm_and_combiner_travels(spec):
+    task = TaskSpec("n", "p", aggregation=spec)
+    assert TaskSpec.from_proto(task_pb2.TaskSpec.FromString(task.to_proto().SerializeToString())) == task
+
+
+def test_what_only_some_algorithms_have_travels():
+    proximal = TaskSpec(
+        "n", "p", local=LocalTrainingSpec(proximal_mu=0.5), aggregation=AggregationSpec(Algorithm.FEDPROX)
+    )
+    for task in (proximal, buffered(concurrency=3, max_staleness=4, staleness_exponent=0.25)):
+        assert TaskSpec.from_proto(task.to_proto()) == task
+    assert not TaskSpec("n", "p").to_proto().HasField("asynchronous")
+
+
+def test_defaults_that_follow_the_cohort_and_the_algorithm():
+    proto = task_pb2.TaskSpec(name="n", population="p", training=task_pb2.CohortSpec(goal_count=20, minimum=12))
+    proto.aggregation.algorithm = task_pb2.ALGORITHM_FEDBUFF
+    assert TaskSpec.from_proto(proto).asynchronous == AsynchronousSpec(26, 10, 0.5)
+    proto.aggregation.algorithm = task_pb2.ALGORITHM_SCAFFOLD
+    assert TaskSpec.from_proto(proto).aggregation.weighting is Weighting.UNIFORM
+    proto.aggregation.algorithm = task_pb2.ALGORITHM_FEDAVG
+    proto.aggregation.combiner, proto.aggregation.byzantine = task_pb2.COMBINER_MULTI_KRUM, 3
+    assert TaskSpec.from_proto(proto).aggregation.krum_selected == 9
 
 
 def test_the_bounds_themselves_are_accepted():
@@ -184,6 +278,7 @@ def test_the_bounds_themselves_are_accepted():
     [
         ("aggregation.algorithm", lambda proto: setattr(proto.aggregation, "algorithm", 99)),
         ("aggregation.weighting", lambda proto: setattr(proto.aggregation, "weighting", 99)),
+        ("aggregation.combiner", lambda proto: setattr(proto.aggregation, "combiner", 99)),
     ],
 )
 def test_a_code_from_a_newer_version_is_refused(field, change):
@@ -240,9 +335,11 @@ def test_what_only_the_plan_can_tell():
         "reports loss, accuracy only",
         lambda: target("f1").check_against_plan(names, has_gradients=True),
     )
-    dsgd = aggregation(algorithm=Algorithm.DSGD)
-    dsgd.check_against_plan(names, has_gradients=True)
-    refused("aggregation.algorithm", "--gradients", lambda: dsgd.check_against_plan(names, has_gradients=False))
+    for spec in (aggregation(algorithm=Algorithm.DSGD), aggregation(algorithm=Algorithm.FEDPROX), scaffold()):
+        spec.check_against_plan(names, has_gradients=True)
+        with pytest.raises(ConfigError, match="export it with --gradients") as caught:
+            spec.check_against_plan(names, has_gradients=False)
+        assert caught.value.field == "aggregation.algorithm"
 
 
 TOML = """
@@ -290,7 +387,7 @@ def test_an_empty_list_of_stages_is_float32():
     ("changes", "field", "words"),
     [
         ({"round": 3}, "round", "did you mean 'rounds'"),
-        ({"zzz": 3}, "zzz", "known keys: aggregation, encoding"),
+        ({"zzz": 3}, "zzz", "known keys: aggregation, asynchronous"),
         ({"training": {"goalcount": 3}}, "training.goalcount", "did you mean 'goal_count'"),
         ({"training": 3}, "training", "must be a table, got 3"),
         ({"rounds": "many"}, "rounds", "cannot be 'many'"),
@@ -303,7 +400,7 @@ def test_an_empty_list_of_stages_is_float32():
         ({"training": {"report_timeout": 90}}, "training.report_timeout", "cannot be 90"),
         ({"training": {"report_timeout": "90"}}, "training.report_timeout", "cannot be '90'"),
         ({"training": {"report_timeout": "-9s"}}, "training.report_timeout", "positive duration"),
-        ({"aggregation": {"algorithm": "SGD"}}, "aggregation.algorithm", "one of FEDAVG, DSGD, got 'SGD'"),
+        ({"aggregation": {"algorithm": "SGD"}}, "aggregation.algorithm", "one of FEDAVG, DSGD, .*, got 'SGD'"),
         ({"aggregation": {"algorithm": "UNSPECIFIED"}}, "aggregation.algorithm", "one of FEDAVG, DSGD"),
         ({"aggregation": {"weighting": 1}}, "aggregation.weighting", "one of EXAMPLES, UNIFORM, got 1"),
         ({"encoding": "float16"}, "encoding", r'list of stages, such as \["float16"\]'),

@@ -1,22 +1,21 @@
 """What an engineer may ask for (`TaskSpec`), the states of a task, and what it does next."""
 
+from fieldfare.core.tasks._aggregation import AggregationSpec, Algorithm, AsynchronousSpec, Combiner, Weighting
+from fieldfare.core.tasks._cohort import CohortSpec
+from fieldfare.core.tasks._combinations import STALENESS_BITS
 from fieldfare.core.tasks._config import task_spec_from_mapping
+from fieldfare.core.tasks._local import LocalTrainingSpec
 from fieldfare.core.tasks._progress import Finished, NextRound, TaskProgress, next_step
-from fieldfare.core.tasks._spec import (
-    AggregationSpec,
-    Algorithm,
-    CohortSpec,
-    LocalTrainingSpec,
-    TargetSpec,
-    TaskSpec,
-    Weighting,
-)
+from fieldfare.core.tasks._spec import TargetSpec, TaskSpec
 from fieldfare.core.tasks._states import TaskAction, TaskState, apply_action
 
 __all__ = [
+    "STALENESS_BITS",
     "AggregationSpec",
     "Algorithm",
+    "AsynchronousSpec",
     "CohortSpec",
+    "Combiner",
     "Finished",
     "LocalTrainingSpec",
     "NextRound",
