@@ -10,6 +10,9 @@
     |-- AggregationError       an average that cannot be formed
     |-- StorageError           state on disk that cannot be read or written
     |-- TransportError         an aggregator that cannot be reached, a call that failed
+    |   |-- AuthenticationError    no valid credential (carries the aggregator's time)
+    |   |-- PermissionDeniedError  a valid credential that does not allow it
+    |   `-- LimitError             too much or too often (carries when to come back)
     |-- ProtocolError          a peer that does not keep to the protocol
     |-- NotFoundError          a task, artifact or file that is not there
     `-- StateError             an action that the task's or round's state does not allow
@@ -21,11 +24,14 @@ from typing import ClassVar
 
 __all__ = [
     "AggregationError",
+    "AuthenticationError",
     "ConfigError",
     "DataError",
     "FieldfareError",
+    "LimitError",
     "ModelError",
     "NotFoundError",
+    "PermissionDeniedError",
     "PlanError",
     "ProtocolError",
     "StateError",
@@ -110,6 +116,38 @@ class TransportError(FieldfareError):
     def __init__(self, message: str, *, retryable: bool = True) -> None:
         super().__init__(message)
         self.retryable = retryable
+
+
+class AuthenticationError(TransportError):
+    """A call without a valid credential: none, a forged, expired or revoked one. The same call will not succeed.
+
+    Attributes:
+        server_time_micros: the aggregator's clock in microseconds since 1970, where it told; for a device whose own is
+            wrong.
+    """
+
+    def __init__(self, message: str, *, server_time_micros: int | None = None) -> None:
+        super().__init__(message, retryable=False)
+        self.server_time_micros = server_time_micros
+
+
+class PermissionDeniedError(TransportError):
+    """A call whose credential is valid and does not allow it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, retryable=False)
+
+
+class LimitError(TransportError):
+    """A call beyond a bound on rate or number; later it may succeed.
+
+    Attributes:
+        retry_after_s: seconds until then.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class ProtocolError(FieldfareError):
