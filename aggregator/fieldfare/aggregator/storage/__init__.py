@@ -7,15 +7,19 @@ contract test that every implementation must pass. Calls block and may come from
 from fieldfare.aggregator.storage._errors import DamagedError, damage
 from fieldfare.aggregator.storage._protocols import BlobStore, Database, artifact_key
 from fieldfare.aggregator.storage._records import CheckpointRecord, RoundRecord, SnapshotRecord, TaskRecord
+from fieldfare.aggregator.storage._security_records import AuditRecord, CredentialRecord, DeviceRecord
 from fieldfare.aggregator.storage._state_folder import StateFolder
 from fieldfare.aggregator.storage.blobs import FolderBlobStore
 from fieldfare.aggregator.storage.sql import SqlDatabase, open_sqlite
 
 __all__ = [
+    "AuditRecord",
     "BlobStore",
     "CheckpointRecord",
+    "CredentialRecord",
     "DamagedError",
     "Database",
+    "DeviceRecord",
     "FolderBlobStore",
     "RoundRecord",
     "SnapshotRecord",

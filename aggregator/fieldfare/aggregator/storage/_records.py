@@ -6,6 +6,7 @@ from datetime import datetime
 from fieldfare.core.rounds import RoundState
 from fieldfare.core.sessions import Artifact
 from fieldfare.core.tasks import NextRound, TaskState
+from fieldfare.protos.v1.aggregator_pb2 import PlanSignature
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,7 @@ class TaskRecord:
         task_id: 16 random bytes in hexadecimal.
         spec: the serialised `TaskSpec`.
         reason: why the task is in its state.
+        plan_signatures: of publishers over the plan.
     """
 
     task_id: str
@@ -27,6 +29,7 @@ class TaskRecord:
     created_at: datetime
     reason: str = ""
     ended_at: datetime | None = None
+    plan_signatures: tuple[PlanSignature, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from fieldfare.aggregator.storage._records import CheckpointRecord, RoundRecord,
 from fieldfare.aggregator.storage.sql import _rows as rows
 from fieldfare.aggregator.storage.sql import _tables as t
 from fieldfare.aggregator.storage.sql._errors import cause
+from fieldfare.aggregator.storage.sql._security import SqlSecurityStore
 from fieldfare.core.errors import StateError, StorageError
 from fieldfare.core.rounds import TICKET_KEY_BYTES, RoundState
 from fieldfare.core.tasks import NextRound, TaskState
@@ -30,11 +31,15 @@ class SqlDatabase:
 
     Args:
         engine: of a data base that has the present schema; see `open_sqlite`.
+
+    Attributes:
+        security: devices, keys, credentials and the audit log, in the same data base.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._writing = threading.Lock()
+        self.security = SqlSecurityStore(self._read, self._write)
 
     def ticket_key(self) -> bytes:
         """See `Database.ticket_key`."""

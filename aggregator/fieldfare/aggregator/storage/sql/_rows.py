@@ -9,6 +9,7 @@ from fieldfare.aggregator.storage._records import CheckpointRecord, RoundRecord,
 from fieldfare.core.rounds import RoundState
 from fieldfare.core.sessions import Artifact
 from fieldfare.core.tasks import NextRound, TaskState
+from fieldfare.protos.v1.admin_pb2 import SubmitTaskHeader
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PLAIN_ROUND = (
@@ -38,12 +39,14 @@ def micros(moment: datetime | None) -> int | None:
     return None if moment is None else (moment - _EPOCH) // timedelta(microseconds=1)
 
 
-def _moment(value: int) -> datetime:
+def moment(value: int) -> datetime:
+    """The moment of so many microseconds since 1970."""
     return _EPOCH + timedelta(microseconds=value)
 
 
-def _moment_or_none(value: int | None) -> datetime | None:
-    return None if value is None else _moment(value)
+def moment_or_none(value: int | None) -> datetime | None:
+    """The same, where there is one."""
+    return None if value is None else moment(value)
 
 
 def from_task(record: TaskRecord) -> dict[str, Any]:
@@ -59,6 +62,7 @@ def from_task(record: TaskRecord) -> dict[str, Any]:
         "plan_bytes": record.plan.size_bytes,
         "created_at": micros(record.created_at),
         "ended_at": micros(record.ended_at),
+        "plan_signatures": SubmitTaskHeader(plan_signatures=record.plan_signatures).SerializeToString(),
     }
 
 
@@ -71,9 +75,10 @@ def to_task(row: Row[Any]) -> TaskRecord:
         spec=row.spec,
         state=TaskState(row.state),
         plan=Artifact(row.plan_sha256, row.plan_bytes),
-        created_at=_moment(row.created_at),
+        created_at=moment(row.created_at),
         reason=row.reason,
-        ended_at=_moment_or_none(row.ended_at),
+        ended_at=moment_or_none(row.ended_at),
+        plan_signatures=tuple(SubmitTaskHeader.FromString(row.plan_signatures or b"").plan_signatures),
     )
 
 
@@ -97,7 +102,7 @@ def to_checkpoint(row: Row[Any]) -> CheckpointRecord:
         task_id=row.task_id,
         version=row.version,
         artifact=Artifact(row.sha256, row.size_bytes),
-        created_at=_moment(row.created_at),
+        created_at=moment(row.created_at),
         optimizer_state=None if row.state_sha256 is None else Artifact(row.state_sha256, row.state_bytes),
     )
 
@@ -118,8 +123,8 @@ def to_round(row: Row[Any]) -> RoundRecord:
     return RoundRecord(
         kind=NextRound(row.kind),
         state=RoundState(row.state),
-        started_at=_moment(row.started_at),
-        ended_at=_moment_or_none(row.ended_at),
+        started_at=moment(row.started_at),
+        ended_at=moment_or_none(row.ended_at),
         **{name: getattr(row, name) for name in _PLAIN_ROUND},
     )
 

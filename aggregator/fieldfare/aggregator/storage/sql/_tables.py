@@ -27,6 +27,8 @@ tasks = Table(
     Column("plan_bytes", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("ended_at", BigInteger),
+    # Publishers' signatures: a serialised `SubmitTaskHeader` with nothing else in it.
+    Column("plan_signatures", LargeBinary),
 )
 
 checkpoints = Table(
@@ -91,3 +93,51 @@ counted = Table(
 )
 
 Index("tasks_name", tasks.c.name)
+
+enrollment_keys = Table(
+    "enrollment_keys",
+    metadata,
+    Column("digest", LargeBinary(32), primary_key=True),
+    Column("population", String(64), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    # The device that enrolled with it; a key works for one.
+    Column("used_by", LargeBinary(16)),
+)
+
+devices = Table(
+    "devices",
+    metadata,
+    Column("device_id", LargeBinary(16), primary_key=True),
+    Column("population", String(64), nullable=False),
+    Column("public_key", LargeBinary(32), nullable=False),
+    Column("enrolled_at", BigInteger, nullable=False),
+    # The time that the device signed last, by its own clock: a refresh must be later.
+    Column("refreshed_micros", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger, index=True),
+)
+
+credentials = Table(
+    "credentials",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("role", Integer, nullable=False),
+    Column("salt", LargeBinary(16), nullable=False),
+    Column("digest", LargeBinary(32), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+)
+
+# Rows are added only: triggers refuse anything else.
+audit_records = Table(
+    "audit_records",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=True),
+    Column("at", BigInteger, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("call", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("outcome", String(32), nullable=False),
+)
