@@ -1,5 +1,7 @@
 """Hypothesis strategies for valid values of core."""
 
+import functools
+from dataclasses import replace
 from datetime import timedelta
 
 from hypothesis import strategies as st
@@ -8,7 +10,9 @@ from fieldfare.core.encodings import FLOAT16, FLOAT32
 from fieldfare.core.tasks import (
     AggregationSpec,
     Algorithm,
+    AsynchronousSpec,
     CohortSpec,
+    Combiner,
     LocalTrainingSpec,
     TargetSpec,
     TaskSpec,
@@ -28,8 +32,8 @@ def cohorts(draw) -> CohortSpec:
 
 
 @st.composite
-def local_specs(draw) -> LocalTrainingSpec:
-    most = draw(st.integers(1, 10**7))
+def local_specs(draw, largest: int = 10**7) -> LocalTrainingSpec:
+    most = draw(st.integers(1, largest))
     return LocalTrainingSpec(
         draw(st.integers(1, 1000)),
         draw(st.integers(0, 10**6)),
@@ -37,6 +41,46 @@ def local_specs(draw) -> LocalTrainingSpec:
         draw(st.integers(1, most)),
         most,
         draw(st.integers(1, 10**7)),
+    )
+
+
+norms = st.just(0.0) | st.floats(1e-30, 1e30)
+asynchronous_specs = functools.partial(
+    st.builds, AsynchronousSpec, st.integers(1, 10**6), st.integers(0, 1000), st.floats(0, 10)
+)
+MOMENTS = {
+    Algorithm.FEDAVGM: ("beta1",),
+    Algorithm.FEDADAGRAD: ("adaptivity",),
+    Algorithm.FEDADAM: ("beta1", "beta2", "adaptivity"),
+    Algorithm.FEDYOGI: ("beta1", "beta2", "adaptivity"),
+}
+
+
+@st.composite
+def aggregation_specs(draw, minimum: int) -> AggregationSpec:
+    algorithm = draw(st.sampled_from(Algorithm))
+    scaffold, summed = algorithm is Algorithm.SCAFFOLD, {Algorithm.SCAFFOLD, Algorithm.FEDBUFF}
+    possible = [Combiner.MEAN] if algorithm in summed else [*Combiner]
+    possible = possible if minimum > 2 else [one for one in possible if not one.name.endswith("KRUM")]
+    combiner = draw(st.sampled_from(possible))
+    most, chosen = minimum, {key: draw(st.floats(1e-12, 0.999)) for key in MOMENTS.get(algorithm, ())}
+    if combiner is Combiner.TRIMMED_MEAN:
+        chosen["trim"] = draw(st.floats(0, 0.499))
+    if combiner in {Combiner.KRUM, Combiner.MULTI_KRUM}:
+        most, chosen["byzantine"] = 1, draw(st.integers(0, (minimum - 3) // 2))
+    if combiner is Combiner.MULTI_KRUM:
+        most = chosen["krum_selected"] = draw(st.integers(1, minimum - chosen["byzantine"]))
+    clip, bound = sorted([draw(norms), draw(norms)])
+    return AggregationSpec(
+        algorithm,
+        Weighting.UNIFORM if scaffold else draw(st.sampled_from(Weighting)),
+        draw(rates),
+        draw(st.integers(1, most)),
+        draw(st.floats(2.0**-20, 2.0**20)),
+        combiner,
+        max_norm=bound if clip != bound else 0.0,
+        clip_norm=0.0 if scaffold else clip,
+        **chosen,
     )
 
 
@@ -53,13 +97,11 @@ def task_specs(draw) -> TaskSpec:
             st.booleans(),
         )
     )
-    aggregation = AggregationSpec(
-        draw(st.sampled_from(Algorithm)),
-        draw(st.sampled_from(Weighting)),
-        draw(rates),
-        draw(st.integers(1, training.minimum)),
-        draw(st.floats(2.0**-20, 2.0**20)),
-    )
+    aggregation = draw(aggregation_specs(training.minimum))
+    buffered = aggregation.algorithm is Algorithm.FEDBUFF
+    local = draw(local_specs(2**23 if buffered else 10**7))
+    if aggregation.algorithm is Algorithm.FEDPROX:
+        local = replace(local, proximal_mu=draw(st.floats(0, 1e6)))
     return TaskSpec(
         draw(names),
         draw(names),
@@ -67,8 +109,9 @@ def task_specs(draw) -> TaskSpec:
         training=training,
         evaluation=draw(cohorts()),
         evaluate_every=draw(st.integers(0 if target is None else 1, rounds)),
-        local=draw(local_specs()),
+        local=local,
         aggregation=aggregation,
+        asynchronous=draw(asynchronous_specs()) if buffered else AsynchronousSpec(),
         target=target,
         encoding=draw(st.sampled_from([FLOAT32, FLOAT16])),
     )

@@ -1,7 +1,25 @@
-"""The exact sum of updates, its snapshots, metric totals, and the checks on what devices report."""
+"""The exact sum of updates, robust combiners, norms, metric totals, and the checks on what devices report."""
 
 from fieldfare.core.aggregation._fixed_point import FixedPointSum, SumBounds
 from fieldfare.core.aggregation._metric_totals import MetricTotals
+from fieldfare.core.aggregation._norms import check_norm, clipped, euclidean_norm
 from fieldfare.core.aggregation._report import ReportRules, check_header, update_weight
+from fieldfare.core.aggregation._robust import combine, coordinate_median, multi_krum, trimmed_mean
+from fieldfare.core.aggregation._staleness import staleness_weight
 
-__all__ = ["FixedPointSum", "MetricTotals", "ReportRules", "SumBounds", "check_header", "update_weight"]
+__all__ = [
+    "FixedPointSum",
+    "MetricTotals",
+    "ReportRules",
+    "SumBounds",
+    "check_header",
+    "check_norm",
+    "clipped",
+    "combine",
+    "coordinate_median",
+    "euclidean_norm",
+    "multi_krum",
+    "staleness_weight",
+    "trimmed_mean",
+    "update_weight",
+]
