@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.shared_storage import postgres, s3  # noqa: F401 - fixtures
 from tests.unit.aggregator.world import World
 
 

@@ -19,12 +19,15 @@ from fieldfare.aggregator.storage import (
     StateFolder,
     TaskRecord,
     artifact_key,
+    open_blobs,
+    open_postgresql,
     open_sqlite,
 )
 from fieldfare.core.errors import StateError, StorageError
 from fieldfare.core.rounds import RoundState
 from fieldfare.core.sessions import Artifact
 from fieldfare.core.tasks import NextRound, TaskState
+from tests.support.shared_storage import S3Server
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 TASK = TaskRecord("ab" * 16, "name", "p", b"spec", TaskState.RUNNING, Artifact(b"p" * 32, 7), NOW)
@@ -33,14 +36,24 @@ ROUND = RoundRecord(TASK.task_id, 1, NextRound.TRAINING, 0, NOW)
 DEVICES = [bytes([index]) * 16 for index in range(4)]
 
 
-@pytest.fixture(params=["folder"])
-def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
-    return FolderBlobStore(tmp_path / "blobs")
+@pytest.fixture(params=["folder", "shared folder", "s3"])
+def blobs(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BlobStore:
+    if request.param == "folder":
+        return FolderBlobStore(tmp_path / "blobs")
+    if request.param == "shared folder":
+        return open_blobs(f"file://{tmp_path}/blobs")
+    server: S3Server = request.getfixturevalue("s3")
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    return open_blobs(server.new_bucket())
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    made = open_sqlite(tmp_path / "test.db")
+    if request.param == "sqlite":
+        made = open_sqlite(tmp_path / "test.db")
+    else:
+        made = open_postgresql(request.getfixturevalue("postgres").new_database())
     yield made
     made.close()
 
@@ -56,6 +69,11 @@ def test_blobs(blobs: BlobStore) -> None:
     blobs.put("a/b/c", [b"new"])
     blobs.put("d", [])
     assert sorted(blobs.keys()) == ["a/b/c", "d"]
+    assert blobs.get("d") == blobs.read("d", 0, 1) == b""
+    assert list(blobs.keys("a/")) == ["a/b/c"]
+    hour = timedelta(hours=1)
+    assert list(blobs.keys("a/", written_before=datetime.now(UTC) + hour)) == ["a/b/c"]
+    assert list(blobs.keys(written_before=datetime.now(UTC) - hour)) == []
     blobs.delete("a/b/c")
     blobs.delete("a/b/c")
     for missing in (lambda: blobs.get("a/b/c"), lambda: blobs.read("a/b/c", 0, 1)):

@@ -1,7 +1,7 @@
-"""Where tasks, rounds, snapshots and checkpoints rest: two small interfaces and what ships for one machine.
+"""Where tasks, rounds, snapshots and checkpoints rest: two small interfaces, each with two implementations.
 
-The interfaces are what a deployment over PostgreSQL and an object store implements; `tests/unit/aggregator` holds the
-contract test that every implementation must pass. Calls block and may come from several threads at once.
+One machine has SQLite and a folder; several replicas share PostgreSQL and an object store. `tests/unit/aggregator`
+holds the contract test that every implementation must pass. Calls block and may come from several threads at once.
 """
 
 from fieldfare.aggregator.storage._errors import DamagedError, damage
@@ -9,8 +9,8 @@ from fieldfare.aggregator.storage._protocols import BlobStore, Database, artifac
 from fieldfare.aggregator.storage._records import CheckpointRecord, RoundRecord, SnapshotRecord, TaskRecord
 from fieldfare.aggregator.storage._security_records import AuditRecord, CredentialRecord, DeviceRecord
 from fieldfare.aggregator.storage._state_folder import StateFolder
-from fieldfare.aggregator.storage.blobs import FolderBlobStore
-from fieldfare.aggregator.storage.sql import SqlDatabase, open_sqlite
+from fieldfare.aggregator.storage.blobs import FolderBlobStore, ObjectBlobStore, open_blobs
+from fieldfare.aggregator.storage.sql import SqlDatabase, open_postgresql, open_sqlite
 
 __all__ = [
     "AuditRecord",
@@ -21,6 +21,7 @@ __all__ = [
     "Database",
     "DeviceRecord",
     "FolderBlobStore",
+    "ObjectBlobStore",
     "RoundRecord",
     "SnapshotRecord",
     "SqlDatabase",
@@ -28,5 +29,7 @@ __all__ = [
     "TaskRecord",
     "artifact_key",
     "damage",
+    "open_blobs",
+    "open_postgresql",
     "open_sqlite",
 ]

@@ -20,7 +20,7 @@ class BlobStore(Protocol):
     """
 
     def put(self, key: str, parts: Iterable[bytes | memoryview]) -> None:
-        """Write a blob as a whole. When this returns, it survives a power cut; when it raises, nothing is there."""
+        """Write a blob as a whole. When this returns, it survives a power cut; when it raises, nothing new is there."""
         ...
 
     def get(self, key: str) -> bytes:
@@ -35,8 +35,8 @@ class BlobStore(Protocol):
         """Remove a blob; one that is not there is no error."""
         ...
 
-    def keys(self) -> Iterator[str]:
-        """Names of all blobs."""
+    def keys(self, prefix: str = "", *, written_before: datetime | None = None) -> Iterator[str]:
+        """Names of all blobs that begin with `prefix` and, where asked for, were written before a moment."""
         ...
 
 

@@ -1,5 +1,7 @@
-"""Where plans, checkpoints and snapshots lie."""
+"""Where plans, checkpoints and snapshots lie: in a folder, or in an object store."""
 
 from fieldfare.aggregator.storage.blobs._folder import FolderBlobStore
+from fieldfare.aggregator.storage.blobs._object_store import ObjectBlobStore
+from fieldfare.aggregator.storage.blobs._urls import open_blobs
 
-__all__ = ["FolderBlobStore"]
+__all__ = ["FolderBlobStore", "ObjectBlobStore", "open_blobs"]

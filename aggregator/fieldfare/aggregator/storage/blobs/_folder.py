@@ -1,8 +1,11 @@
 """Blobs as files: written beside, synced, then renamed into place."""
 
+import contextlib
+import stat
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 from fieldfare.aggregator.storage._errors import DamagedError
@@ -15,17 +18,21 @@ class FolderBlobStore:
 
     Args:
         root: the folder; made if it is not there. What a crash left is removed: half-written files, empty folders.
+        shared: other processes use the folder too: nothing of theirs is removed, and no folders.
 
     Raises:
         StorageError: the folder cannot be made or read.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, shared: bool = False) -> None:
         self._root = root
+        self._shared = shared
         self._folders = threading.Lock()
         self._in_use: Counter[Path] = Counter()
         try:
             root.mkdir(parents=True, exist_ok=True)
+            if shared:
+                return
             for path in root.rglob(f"*{HALF_WRITTEN}"):
                 path.unlink()
             # What lies deeper sorts later, so a folder of empty folders is empty when its turn comes.
@@ -79,16 +86,25 @@ class FolderBlobStore:
             path.unlink(missing_ok=True)
         except OSError as error:
             raise StorageError(f"cannot remove the blob {key}: {error.strerror or error}") from error
+        if self._shared:
+            return
         with self._folders:
             for folder in path.parents:
                 if folder == self._root or folder in self._in_use or not self._remove_if_empty(folder):
                     break
 
-    def keys(self) -> Iterator[str]:
+    def keys(self, prefix: str = "", *, written_before: datetime | None = None) -> Iterator[str]:
         """See `BlobStore.keys`."""
+        bound = None if written_before is None else written_before.timestamp()
         for path in self._root.rglob("*"):
-            if path.is_file() and path.suffix != HALF_WRITTEN:
-                yield path.relative_to(self._root).as_posix()
+            key = path.relative_to(self._root).as_posix()
+            if not key.startswith(prefix) or path.suffix == HALF_WRITTEN:
+                continue
+            # Safe: what another replica removes meanwhile is no blob any more.
+            with contextlib.suppress(FileNotFoundError):
+                found = path.stat()
+                if stat.S_ISREG(found.st_mode) and (bound is None or found.st_mtime < bound):
+                    yield key
 
     @staticmethod
     def _remove_if_empty(folder: Path) -> bool:

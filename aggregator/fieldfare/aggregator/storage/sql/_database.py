@@ -1,5 +1,6 @@
 """A `Database` over SQLAlchemy Core, for SQLite and PostgreSQL alike."""
 
+import contextlib
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -38,7 +39,8 @@ class SqlDatabase:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._writing = threading.Lock()
+        # SQLite has one writer at a time; waiting here is fairer than its busy handler.
+        self._writing = threading.Lock() if engine.dialect.name == "sqlite" else contextlib.nullcontext()
         self.security = SqlSecurityStore(self._read, self._write)
 
     def ticket_key(self) -> bytes:
@@ -237,7 +239,6 @@ class SqlDatabase:
     @contextmanager
     def _write(self) -> Iterator[Connection]:
         try:
-            # SQLite has one writer at a time; waiting here is fairer than its busy handler.
             with self._writing, self._engine.begin() as connection:
                 yield connection
         except SQLAlchemyError as error:

@@ -1,0 +1,109 @@
+"""What is particular to PostgreSQL and to S3, beyond the contracts in test_storage.py."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import text
+
+from fieldfare.aggregator.storage import ObjectBlobStore, open_blobs, open_postgresql
+from fieldfare.aggregator.storage.sql import _tables as t
+from fieldfare.core.errors import ConfigError, StorageError
+from tests.support.commands import free_port
+from tests.support.shared_storage import PostgresServer, S3Server
+
+
+def test_replicas_that_start_together_make_one_schema(postgres: PostgresServer) -> None:
+    url = postgres.new_database()
+    with ThreadPoolExecutor(3) as threads:
+        databases = list(threads.map(open_postgresql, [url] * 3))
+    assert len({database.ticket_key() for database in databases}) == 1
+    with databases[0]._engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), t.metadata) == []
+    for database in databases:
+        database.close()
+
+
+def test_a_newer_postgresql_schema_is_refused(postgres: PostgresServer) -> None:
+    url = postgres.new_database()
+    database = open_postgresql(url)
+    with database._engine.begin() as connection:
+        connection.execute(text("update alembic_version set version_num = '9999'"))
+    database.close()
+    with pytest.raises(StorageError, match="format 9999"):
+        open_postgresql(url)
+
+
+def test_a_server_that_may_lose_commits_is_refused(postgres: PostgresServer) -> None:
+    url = postgres.new_database()
+    name = url.rpartition("/")[2].partition("?")[0]
+    postgres.execute(f"alter database {name} set synchronous_commit = off")
+    with pytest.raises(StorageError, match="synchronous_commit=off"):
+        open_postgresql(url)
+    postgres.execute(f"alter database {name} set synchronous_commit = on")
+    open_postgresql(url).close()
+
+
+def test_a_server_that_goes_away_is_storage_that_fails_for_a_while(postgres: PostgresServer) -> None:
+    url = postgres.new_database()
+    database = open_postgresql(url)
+    with pytest.raises(StorageError, match="terminating connection"), database._write() as connection:
+        connection.execute(text("select pg_terminate_backend(pg_backend_pid())"))
+    assert database.tasks() == []
+    database.close()
+
+
+@pytest.mark.parametrize("url", ["mysql://u@h/d", "postgresql+psycopg2://h/d", "nonsense", ""])
+def test_what_is_no_postgresql(url: str) -> None:
+    with pytest.raises(ConfigError, match=r"^database: give postgresql://"):
+        open_postgresql(url)
+
+
+def test_a_server_that_is_not_there_and_a_password_that_is_not_shown() -> None:
+    with pytest.raises(StorageError, match="cannot use the PostgreSQL data base") as caught:
+        open_postgresql(f"postgresql://someone:secret-word@127.0.0.1:{free_port()}/d")
+    assert "secret-word" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["s3://", "s3:///x", "s3://b/../x", "s3://b//x", "memory://x", "file://x", "x"])
+def test_what_is_no_place_for_blobs(url: str) -> None:
+    with pytest.raises(ConfigError, match="is no place for blobs"):
+        open_blobs(url)
+
+
+def test_a_bucket_that_is_not_there(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in s3.environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(StorageError, match="no bucket 'nobody'"):
+        ObjectBlobStore("s3://nobody/x")
+
+
+def test_an_object_store_that_goes_away(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in s3.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+    with pytest.raises(StorageError, match="cannot use the object store"):
+        ObjectBlobStore("s3://bucket/x")
+
+
+def test_a_large_blob_goes_in_parts(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in s3.environment.items():
+        monkeypatch.setenv(name, value)
+    store = open_blobs(s3.new_bucket())
+    content = bytes(range(256)) * (70 * 2**12)
+    store.put("large", (content[at : at + 2**20] for at in range(0, len(content), 2**20)))
+    assert store.get("large") == content
+    assert store.read("large", 40 * 2**20 + 3, 5) == b"\3\4\5\6\7"
+
+
+def test_replicas_leave_each_others_files_in_a_shared_folder(tmp_path: Path) -> None:
+    one = open_blobs(f"file://{tmp_path}")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / ".b.1-2.part").write_bytes(b"half")
+    other = open_blobs(f"file://{tmp_path}")
+    one.put("a/c", [b"x"])
+    other.delete("a/c")
+    assert [path.name for path in (tmp_path / "a").iterdir()] == [".b.1-2.part"]
+    assert list(other.keys()) == []
