@@ -15,41 +15,16 @@ from fieldfare.aggregator.storage import FolderBlobStore, open_sqlite
 from fieldfare.core.encodings import encode_update
 from fieldfare.core.errors import StorageError
 from fieldfare.core.metrics import MetricSum, metrics_to_proto
-from fieldfare.core.plans import Manifest, PlanMetric, PlanTensor, WeightRole, attach_manifest
 from fieldfare.core.tasks import CohortSpec, TaskSpec
 from fieldfare.core.weights import TensorSpec, pack_weights, sha256, specs_to_proto, unpack_weights
 from fieldfare.protos.v1 import admin_pb2, aggregator_pb2, task_pb2, tensors_pb2
+from tests.support.hollow_plan import hollow_plan
 
 SPECS = (TensorSpec("dense/kernel", "float32", (2, 1)), TensorSpec("dense/bias", "float32", (1,)))
 CAPABILITIES = aggregator_pb2.Capabilities(protocol_version=1, encoding_stages=["float32"])
 
 
-def hollow_plan() -> bytes:
-    """A plan whose manifest is whole and whose graph is empty: what an aggregator looks at, and no more."""
-    import flatbuffers
-    from ai_edge_litert import schema_py_generated as schema
-
-    model = schema.ModelT()
-    model.version, model.buffers = 3, [schema.BufferT()]
-    builder = flatbuffers.Builder(256)
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    manifest = Manifest(
-        name="hollow",
-        batch_size=4,
-        inputs=(PlanTensor(TensorSpec("x", "float32", (2,)), "input_0"),),
-        targets=(PlanTensor(TensorSpec("y", "float32", (1,)), "target_0"),),
-        outputs=(PlanTensor(TensorSpec("dense", "float32", (1,)), "output_0"),),
-        weights=tuple(PlanTensor(spec, f"weight_{index}", WeightRole.TRAINED) for index, spec in enumerate(SPECS)),
-        loss="mean_squared_error",
-        metrics=(PlanMetric("accuracy", "metric_0"),),
-        optimizer="sgd",
-        learning_rate=0.1,
-        has_gradients=True,
-    )
-    return attach_manifest(bytes(builder.Output()), manifest)
-
-
-PLAN = hollow_plan()
+PLAN = hollow_plan(SPECS)
 
 
 def device_id(index: int) -> bytes:
