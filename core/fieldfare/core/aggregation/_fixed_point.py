@@ -2,8 +2,8 @@
 
 Integer addition is associative, so the sum does not depend on the order of arrival, on the number of workers or on how
 replicas split the cohort: the mean comes out bit-identical. It is also what modular secure aggregation needs. The
-quantum is chosen from the bounds so that no sum can overflow; `benchmarks/aggregation.py` compares its speed with
-NumPy's `acc += w * x`.
+quantum is chosen from the bounds so that no sum can overflow; `benchmarks/aggregator/accumulate.py` compares its speed
+with NumPy's `acc += w * x`.
 """
 
 import hashlib

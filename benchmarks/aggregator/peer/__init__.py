@@ -1,0 +1,1 @@
+"""Rounds of clients that compute nothing: Fieldfare beside Flower."""

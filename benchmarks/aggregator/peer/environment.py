@@ -1,0 +1,54 @@
+"""Flower in a virtual environment of its own."""
+
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+
+VERSION = "1.42.0"
+DEFAULT_FOLDER = Path(tempfile.gettempdir()) / "fieldfare-peer"
+
+
+class CannotInstallError(Exception):
+    """The peer cannot be had here; the message says why."""
+
+
+def flower_python(folder: Path) -> tuple[Path, str]:
+    """The interpreter of an environment that has Flower, made where it is absent, and what is in it.
+
+    Raises:
+        CannotInstallError: the package index has not got it, or cannot be reached.
+    """
+    python = folder / "flwr" / "bin" / "python"
+    if not python.exists():
+        venv.create(python.parents[1], with_pip=True)
+    if _version(python, "flwr") != VERSION and _pip(python, f"flwr=={VERSION}"):
+        # Where the index lacks a dependency's newest release: those of the release before, then Flower alone.
+        problem = _pip(python, f"flwr<={VERSION}") or _pip(python, "--no-deps", f"flwr=={VERSION}")
+        if problem:
+            raise CannotInstallError(problem)
+    found = ", ".join(f"{one} {_version(python, one)}" for one in ("flwr", "grpcio", "protobuf", "numpy"))
+    lacking = subprocess.run([python, "-m", "pip", "check"], capture_output=True, text=True, check=False).stdout
+    complaints = [line for line in lacking.splitlines() if line.startswith("flwr")]
+    return python, "; ".join([found, *complaints])
+
+
+def _pip(python: Path, *words: str) -> str:
+    """Install; why it failed, or nothing."""
+    command = [python, "-m", "pip", "install", "--quiet", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return "" if done.returncode == 0 else (done.stderr.strip().splitlines() or ["pip failed"])[-1]
+
+
+def _version(python: Path, package: str) -> str:
+    code = "import sys; from importlib.metadata import version; print(version(sys.argv[1]))"
+    done = subprocess.run([python, "-c", code, package], capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else "absent"
+
+
+if __name__ == "__main__":
+    try:
+        print(*flower_python(DEFAULT_FOLDER))
+    except CannotInstallError as error:
+        sys.exit(f"Flower cannot be installed here: {error}")
