@@ -16,7 +16,7 @@ import grpc
 
 from fieldfare.aggregator.engine import Engine, Event
 from fieldfare.aggregator.ports import why_not_bound
-from fieldfare.aggregator.service import AdminService, DeviceService, Pumps, Workers
+from fieldfare.aggregator.service import AdminService, CheckIns, DeviceService, Pumps, Workers
 from fieldfare.aggregator.settings import ServerSettings
 from fieldfare.aggregator.storage import FolderBlobStore, SqlDatabase, StateFolder, open_sqlite
 from fieldfare.core.addresses import Address, parse_address
@@ -101,6 +101,16 @@ class Aggregator:
         """
         return self._run().addresses[1]
 
+    @property
+    def waiting(self) -> int:
+        """Check-ins that are held open at this moment.
+
+        Raises:
+            StateError: it is not running.
+        """
+        check_ins = self._run().check_ins
+        return 0 if check_ins is None else check_ins.waiting
+
     def start(self) -> None:
         """Open the state folder, take up what was running, and listen. Returns when both ports answer.
 
@@ -171,6 +181,7 @@ class _Running:
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         self._thread: threading.Thread | None = None
+        self.check_ins: CheckIns | None = None
         self.addresses = ("", "")
 
     def start(self, listen: Address, admin_listen: Address, credentials: grpc.ServerCredentials | None) -> None:
@@ -206,6 +217,7 @@ class _Running:
         devices = grpc.aio.server(options=_options(self._settings, _DEVICE_MESSAGE_BYTES))
         admin = grpc.aio.server(options=_options(self._settings, _ADMIN_MESSAGE_BYTES))
         device_service = DeviceService(self._engine, pumps, workers, self._settings)
+        self.check_ins = device_service.check_ins
         admin_service = AdminService(self._engine, pumps, workers, self._settings, self._folder.incoming)
         aggregator_pb2_grpc.add_AggregatorServicer_to_server(device_service, devices)
         admin_pb2_grpc.add_AdminServicer_to_server(admin_service, admin)
@@ -220,6 +232,7 @@ class _Running:
             pumps.kick(task_id)
         ready.set_result(opening.result())
         await self._stop.wait()
+        self.check_ins.close()
         grace = self._settings.limits.shutdown_grace.total_seconds()
         await asyncio.gather(devices.stop(grace), admin.stop(grace))
         await pumps.close()

@@ -42,7 +42,8 @@ from tests.unit.aggregator.world import PLAN, SPECS
 COHORT = CohortSpec(3, 2, 1.4)
 SPEC = TaskSpec("t", "p", rounds=3, training=COHORT, evaluation=COHORT, evaluate_every=0)
 SETTINGS = ServerSettings(
-    pace=PaceSettings(shortest=timedelta(seconds=0.1)), engine=EngineSettings(receipt_wait=timedelta(seconds=0.05))
+    pace=PaceSettings(shortest=timedelta(seconds=0.1)),
+    engine=EngineSettings(receipt_wait=timedelta(seconds=0.05), longest_wait=timedelta(seconds=0.05)),
 )
 START = np.array([1, 2, 3], np.float32)
 

@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from fieldfare.core.rounds import PaceSettings, come_back_after
+from fieldfare.core.rounds import PaceSettings, come_back_after, go_on_after
 
 S = timedelta(seconds=1)
 
@@ -29,3 +29,16 @@ def test_settings_are_used():
     assert come_back_after(settings, devices=50, uniform=0.5) == 5 * S
     assert come_back_after(settings, devices=10, uniform=0.5) == 3 * S
     assert come_back_after(settings, devices=100, uniform=0.5) == 7 * S
+
+
+@pytest.mark.parametrize(
+    ("devices", "uniform", "expected"),
+    [(0, 0.9, 0 * S), (10, 0.5, 0.0005 * S), (100, 0.5, 0.005 * S), (101, 0.0, 1 * S), (1_000, 0.5, 10 * S)],
+)
+def test_a_fleet_that_may_wait_in_the_call_goes_on_at_once(devices, uniform, expected):
+    assert go_on_after(PaceSettings(), devices=devices, room=100, uniform=uniform) == expected
+
+
+def test_whoever_is_there_has_called_within_the_window():
+    assert PaceSettings().window == timedelta(hours=1.5)
+    assert PaceSettings(longest=S).window == timedelta(minutes=10)

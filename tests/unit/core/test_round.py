@@ -273,3 +273,15 @@ def test_next_deadline_is_never_later_than_what_decide_waits_for():
     for number in (1, 2, 3, 4):
         one.add_report(device(number))
     assert one.next_deadline() == at(100)
+
+
+def test_an_assignment_that_never_arrived_is_taken_back():
+    one = a_round(1, 2, 3, 4)
+    assert not one.has_places(START)
+    one.take_back(device(4))
+    one.take_back(device(4))
+    assert (one.assigned, one.state, one.has_places(START)) == (3, RoundState.SELECTING, True)
+    assert one.assign(device(5), START) == at(60)
+    # The device had it after all: its report counts as any other.
+    one.adopt(device(4), at(60))
+    assert one.deadline_of(device(4)) == at(60)

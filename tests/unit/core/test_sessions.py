@@ -119,8 +119,12 @@ def test_check_in_says_who_calls_and_what_it_speaks():
     drive = Drive()
     request = drive.action.request
     assert request == pb.CheckInRequest(
-        population="people", device_id=b"d" * 16, capabilities=pb.Capabilities(protocol_version=1, sdk="test")
+        population="people",
+        device_id=b"d" * 16,
+        capabilities=pb.Capabilities(protocol_version=1, sdk="test"),
+        wait=Duration(seconds=20),
     )
+    assert not Drive(wait=0 * S).action.request.HasField("wait")
 
 
 def test_idle():
@@ -335,10 +339,10 @@ def test_another_error_passes_through():
 @pytest.mark.parametrize(
     ("delay", "expected"),
     [
-        (Duration(), 0.05),
-        (Duration(seconds=-5), 0.05),
-        (Duration(seconds=-(2**62)), 0.05),
-        (Duration(nanos=-(2**31)), 0.05),
+        (Duration(), 0.01),
+        (Duration(seconds=-5), 0.01),
+        (Duration(seconds=-(2**62)), 0.01),
+        (Duration(nanos=-(2**31)), 0.01),
         (Duration(nanos=60_000_000), 0.06),
         (Duration(seconds=86_400), 86_400),
         (Duration(seconds=86_400, nanos=1_000_000), 86_400),

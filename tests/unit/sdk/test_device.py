@@ -86,7 +86,7 @@ def test_one_thread_at_a_time(tmp_path: Path) -> None:
         def __init__(self) -> None:
             self.begun, self.end = threading.Event(), threading.Event()
 
-        def check_in(self, request):
+        def check_in(self, request, stop=None):
             from fieldfare.protos.v1 import aggregator_pb2
 
             self.begun.set()

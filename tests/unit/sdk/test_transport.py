@@ -1,5 +1,6 @@
 """Errors in words, and the wrapper that nothing passes unrecorded."""
 
+import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -83,7 +84,9 @@ class Recorder:
     def __init__(self, ledger: Ledger) -> None:
         self.ledger, self.rows_before, self.bytes, self.closed = ledger, [], 0, False
 
-    def check_in(self, request: aggregator_pb2.CheckInRequest) -> aggregator_pb2.CheckInResponse:
+    def check_in(
+        self, request: aggregator_pb2.CheckInRequest, stop: threading.Event | None = None
+    ) -> aggregator_pb2.CheckInResponse:
         self._saw([request])
         given = aggregator_pb2.Assignment(ticket=b"ticket", task_id="task", round_number=4)
         return aggregator_pb2.CheckInResponse(assignment=given)

@@ -10,5 +10,17 @@ from fieldfare.aggregator.engine._reports import Admission, Reports
 from fieldfare.aggregator.engine._status import round_status
 from fieldfare.aggregator.engine._submission import Incoming
 from fieldfare.aggregator.engine._task_run import Standing
+from fieldfare.aggregator.engine._waiting import Waiter, WaitingRoom
 
-__all__ = ["Admission", "Engine", "Event", "EventKind", "Incoming", "Reports", "Standing", "round_status"]
+__all__ = [
+    "Admission",
+    "Engine",
+    "Event",
+    "EventKind",
+    "Incoming",
+    "Reports",
+    "Standing",
+    "Waiter",
+    "WaitingRoom",
+    "round_status",
+]

@@ -40,7 +40,7 @@ def choose(tasks: Tasks, request: aggregator_pb2.CheckInRequest, now: datetime) 
         if (lack := _lacking(run, request.capabilities)) is not None:
             reason = lack
         elif (grant := run.assign(request.device_id, now)) is not None:
-            tasks.next_turn(request.population)
+            tasks.given(run)
             return run, grant
         elif run.state is TaskState.PAUSED:
             reason = f"task {run.spec.name!r} is paused"

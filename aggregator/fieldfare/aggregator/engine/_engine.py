@@ -9,7 +9,6 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from fieldfare.aggregator.engine import _check_in
-from fieldfare.aggregator.engine._devices import DevicesSeen
 from fieldfare.aggregator.engine._events import Event, EventKind, Observer, Outbox
 from fieldfare.aggregator.engine._keeper import Keeper
 from fieldfare.aggregator.engine._reports import Reports
@@ -19,7 +18,7 @@ from fieldfare.aggregator.engine._tasks import Tasks
 from fieldfare.aggregator.settings import ServerSettings
 from fieldfare.aggregator.storage import BlobStore, CheckpointRecord, Database, TaskRecord, artifact_key
 from fieldfare.core.errors import FieldfareError, NotFoundError, StateError, StorageError
-from fieldfare.core.rounds import Ticket, come_back_after, open_ticket
+from fieldfare.core.rounds import DistinctDevices, Ticket, come_back_after, go_on_after, open_ticket
 from fieldfare.core.tasks import TaskAction, TaskState
 from fieldfare.protos.v1 import aggregator_pb2, task_pb2
 
@@ -64,7 +63,7 @@ class Engine:
         self._uniform = uniform
         self._outbox = Outbox(observer)
         self._key = database.ticket_key()
-        self._devices = DevicesSeen()
+        self._devices = DistinctDevices(settings.pace.window, secrets.token_bytes(16), clock())
         self._checking_in = threading.Lock()
         self._keeper = Keeper(
             database, blobs, clock=clock, keep_checkpoints=settings.engine.keep_checkpoints, outbox=self._outbox
@@ -252,11 +251,39 @@ class Engine:
             assignment=_check_in.make_assignment(self._key, choice, request.device_id, now)
         )
 
-    def come_back_after(self) -> timedelta:
-        """When a device should call next."""
+    def come_back_after(self, population: str = "") -> timedelta:
+        """When a device should call next.
+
+        Args:
+            population: for a device that has done its work, or whose call was held open: where this population has
+                work to come, its next call may be held open too. Empty: for one that is only to stay away.
+        """
         with self._checking_in:
             devices = self._devices.count(self._clock())
-        return come_back_after(self._settings.pace, devices=devices, uniform=self._uniform())
+        pace, uniform = self._settings.pace, self._uniform()
+        if not self.expects_work(population):
+            return come_back_after(pace, devices=devices, uniform=uniform)
+        return go_on_after(pace, devices=devices, room=self._settings.engine.max_waiting, uniform=uniform)
+
+    def expects_work(self, population: str) -> bool:
+        """Whether a task of the population is running, so that waiting is worth while."""
+        return any(run.state is TaskState.RUNNING for run in self._tasks.in_turn(population))
+
+    def has_places(self, population: str) -> bool:
+        """Whether a device of the population could be handed work now."""
+        now = self._clock()
+        return any(run.has_places(now) for run in self._tasks.in_turn(population))
+
+    def population_of(self, ticket: Ticket) -> str:
+        """The population of the ticket's task; empty where that has ended."""
+        run = self._tasks.find(ticket.task_id.hex())
+        return "" if run is None else run.record.population
+
+    def take_back(self, assignment: aggregator_pb2.Assignment) -> None:
+        """The answer with this assignment never reached its device: the place is another's."""
+        run = self._tasks.find(assignment.task_id)
+        if run is not None:
+            run.take_back(open_ticket(self._key, assignment.ticket))
 
     def _named(self, task: str) -> TaskRecord:
         if (record := self._database.task(task)) is not None:

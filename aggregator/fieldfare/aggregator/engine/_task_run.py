@@ -109,6 +109,18 @@ class TaskRun:
             deadline = machine.assign(device, now)
             return None if deadline is None or deadline <= now else Grant(self._open, deadline)
 
+    def has_places(self, now: datetime) -> bool:
+        """Whether a device that is not at work yet could be handed something."""
+        with self._lock:
+            return self._open is not None and self.state is TaskState.RUNNING and self._open.machine.has_places(now)
+
+    def take_back(self, ticket: Ticket) -> None:
+        """The assignment never reached its device."""
+        with self._lock:
+            current = self._open
+            if current is not None and current.number == ticket.round_number:
+                current.machine.take_back(ticket.device_id)
+
     def standing(self, ticket: Ticket) -> Standing:
         """What memory knows of the ticket's report."""
         with self._lock:

@@ -39,7 +39,8 @@ class Tasks:
         self._clock = clock
         self._lock = threading.Lock()
         self._runs: dict[str, TaskRun] = {}
-        self._turns: dict[str, int] = {}
+        self._turn = 0
+        self._given: dict[str, int] = {}
 
     def load(self) -> None:
         """Take up every task that had not ended. One whose state is damaged is ended as failed, with the reason.
@@ -92,18 +93,19 @@ class Tasks:
         """The task has ended."""
         with self._lock:
             self._runs.pop(task_id, None)
+            self._given.pop(task_id, None)
 
     def in_turn(self, population: str) -> list[TaskRun]:
-        """The population's tasks, beginning with the one whose turn it is."""
+        """The population's tasks, beginning with the one that has waited longest since it was given a device."""
         with self._lock:
             runs = [run for run in self._runs.values() if run.record.population == population]
-            turn = self._turns.get(population, 0) % max(len(runs), 1)
-        return runs[turn:] + runs[:turn]
+            return sorted(runs, key=lambda run: self._given.get(run.task_id, 0))
 
-    def next_turn(self, population: str) -> None:
-        """One assignment was handed out; the next device is for the next task."""
+    def given(self, run: TaskRun) -> None:
+        """A device was given to this task; the others of its population come before it now."""
         with self._lock:
-            self._turns[population] = self._turns.get(population, 0) + 1
+            self._turn += 1
+            self._given[run.task_id] = self._turn
 
     def work(self, task_id: str) -> None:
         """Do everything that is due for one task.

@@ -1,8 +1,9 @@
 """gRPC servicers: thin shells that read streams within their bounds, call the engine, and name errors on the wire."""
 
 from fieldfare.aggregator.service._admin_service import AdminService
+from fieldfare.aggregator.service._check_ins import CheckIns
 from fieldfare.aggregator.service._device_service import DeviceService
 from fieldfare.aggregator.service._pumps import Pumps
 from fieldfare.aggregator.service._workers import Workers
 
-__all__ = ["AdminService", "DeviceService", "Pumps", "Workers"]
+__all__ = ["AdminService", "CheckIns", "DeviceService", "Pumps", "Workers"]

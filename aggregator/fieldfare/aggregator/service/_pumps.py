@@ -41,6 +41,11 @@ class Pumps:
         self._clock = clock
         self._pumps: dict[str, _Pump] = {}
         self._closed = False
+        self._on_work: Callable[[], None] = _nothing
+
+    def on_work(self, listener: Callable[[], None]) -> None:
+        """Call this after each piece of work for any task, in the event loop."""
+        self._on_work = listener
 
     def kick(self, task_id: str) -> None:
         """There is something to do for the task; a task that has just become active is taken on."""
@@ -85,6 +90,7 @@ class Pumps:
                     max(back_off * 2, self._settings.storage.retry_first), self._settings.storage.retry_longest
                 )
                 _log.error("task=%s cannot be written, next try in %s: %s", task_id, back_off, error)
+            self._on_work()
             _finish(pump)
             pump.worked = asyncio.get_running_loop().create_future()
             if back_off:
@@ -94,6 +100,7 @@ class Pumps:
 
     def _ended(self, task_id: str, pump: _Pump, task: asyncio.Task[None]) -> None:
         """The task is not active any more; or there is a bug, and the next call makes a new start."""
+        self._on_work()
         _finish(pump)
         if self._pumps.get(task_id) is pump:
             del self._pumps[task_id]
@@ -106,6 +113,10 @@ class Pumps:
         with contextlib.suppress(TimeoutError):
             # Safe: a millisecond more than asked for, or timers that wake early would make this spin.
             await asyncio.wait_for(pump.wake.wait(), max(left.total_seconds(), 0.0) + 0.001)
+
+
+def _nothing() -> None:
+    """Nobody listens."""
 
 
 def _finish(pump: _Pump) -> None:

@@ -12,6 +12,10 @@ class EngineSettings:
 
     Attributes:
         receipt_wait: how long a report waits for a snapshot before it is answered "pending".
+        longest_wait: how long a check-in is held open while there is no work yet, and a question for a pending receipt;
+            devices may ask for less.
+        max_waiting: calls that are held open at the same time, of each of the two kinds. Devices beyond them are told
+            when to come back. Each takes a few kilobytes.
         keep_checkpoints: newest versions kept for each task beside version 0; 0 keeps all.
 
     Raises:
@@ -19,8 +23,11 @@ class EngineSettings:
     """
 
     receipt_wait: timedelta = timedelta(seconds=1)
+    longest_wait: timedelta = timedelta(seconds=30)
+    max_waiting: int = 4096
     keep_checkpoints: int = 0
 
     def __post_init__(self) -> None:
-        not_negative("engine", self, "receipt_wait")
+        not_negative("engine", self, "receipt_wait", "longest_wait")
+        need(self.max_waiting >= 0, "engine", "max_waiting", "must be 0 (no call is held open) or more")
         need(self.keep_checkpoints >= 0, "engine", "keep_checkpoints", "must be 0 (all) or more")

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+_AT_ONCE_PER_S = 10_000.0
+
 
 @dataclass(frozen=True, slots=True)
 class PaceSettings:
@@ -17,6 +19,11 @@ class PaceSettings:
     shortest: timedelta = timedelta(seconds=2)
     longest: timedelta = timedelta(hours=1)
     check_ins_per_s: float = 100.0
+
+    @property
+    def window(self) -> timedelta:
+        """A device that is still there has called within this time; ten minutes at least."""
+        return max(self.longest * 1.5, timedelta(minutes=10))
 
 
 def come_back_after(settings: PaceSettings, *, devices: int, uniform: float) -> timedelta:
@@ -33,3 +40,21 @@ def come_back_after(settings: PaceSettings, *, devices: int, uniform: float) -> 
     steady = timedelta(seconds=devices / settings.check_ins_per_s)
     interval = min(max(steady, settings.shortest), settings.longest)
     return interval * (0.5 + uniform)
+
+
+def go_on_after(settings: PaceSettings, *, devices: int, room: int, uniform: float) -> timedelta:
+    """The same for a device whose next call may be held open until there is work.
+
+    Args:
+        settings: the bounds.
+        devices: how many devices share the aggregator.
+        room: calls that may be held open at the same time.
+        uniform: a random number in [0, 1).
+
+    Returns:
+        Where all devices find room: at once, spread over so much time that the whole fleet makes 10,000 calls a second.
+        Else as `come_back_after`, so that those who wait make room for others.
+    """
+    if devices > room:
+        return come_back_after(settings, devices=devices, uniform=uniform)
+    return timedelta(seconds=devices * uniform / _AT_ONCE_PER_S)

@@ -105,14 +105,23 @@ class Round:
         self._expire(now)
         if device in self._outstanding:
             return self._outstanding[device]
-        selecting = self.state is RoundState.SELECTING and now < self._selection_ends and not self._full
-        if not selecting or self.has_report_of(device) or device in self._out:
+        if not self.has_places(now) or self.has_report_of(device) or device in self._out:
             return None
         deadline = now + self.spec.report_timeout
         self._outstanding[device] = deadline
         self.assigned += 1
         self._close_selection_when_full()
         return deadline
+
+    def has_places(self, now: datetime) -> bool:
+        """Whether a device that is not in the round yet could be handed its work."""
+        return self.state is RoundState.SELECTING and now < self._selection_ends and not self._full
+
+    def take_back(self, device: bytes) -> None:
+        """The answer with the assignment never reached the device; its place is free again, for itself too."""
+        if self._outstanding.pop(device, None) is not None:
+            self.assigned -= 1
+            self.state = RoundState.SELECTING
 
     def adopt(self, device: bytes, deadline: datetime) -> None:
         """Take back an assignment that this process does not remember, known from its ticket."""

@@ -31,7 +31,7 @@ from fieldfare.protos.v1 import aggregator_pb2
 
 PROTOCOL_VERSION = 1
 DEVICE_ID_BYTES = 16
-_SHORTEST_WAIT = timedelta(milliseconds=50)
+_SHORTEST_WAIT = timedelta(milliseconds=10)
 _MAX_COME_BACK = timedelta(days=1)
 
 
@@ -60,6 +60,7 @@ class RetrySettings:
         longest: no wait is longer.
         max_artifact_bytes: the device refuses to fetch more than this for one artifact.
         longest_pending: how long a session waits for one receipt before it ends; the report stays kept.
+        wait: how long the aggregator may hold a check-in open while it has no work yet; zero for not at all.
     """
 
     tries: int = 6
@@ -67,6 +68,7 @@ class RetrySettings:
     longest: timedelta = timedelta(minutes=5)
     max_artifact_bytes: int = 2**30
     longest_pending: timedelta = timedelta(hours=1)
+    wait: timedelta = timedelta(seconds=20)
 
     def back_off(self, failures: int, uniform: float) -> timedelta:
         """The wait after so many failures in a row: between a half and the whole of the doubled interval."""
@@ -106,6 +108,8 @@ def participate(
     request = aggregator_pb2.CheckInRequest(
         population=identity.population, device_id=identity.device_id, capabilities=identity.capabilities
     )
+    if settings.wait > timedelta(0):
+        request.wait.FromTimedelta(settings.wait)
     try:
         answer: aggregator_pb2.CheckInResponse = yield from _retrying(CheckIn(request), uniform, settings)
         if answer.WhichOneof("answer") != "assignment":

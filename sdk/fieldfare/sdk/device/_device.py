@@ -4,6 +4,7 @@ import logging
 import random
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -119,11 +120,12 @@ class Device:
         """Every message that left this device."""
         return self._ledger
 
-    def run_once(self, stop: threading.Event | None = None) -> Participation:
+    def run_once(self, stop: threading.Event | None = None, *, wait: timedelta = timedelta(0)) -> Participation:
         """Take part once: from a report that is still kept, or from a check-in, to a receipt.
 
         Args:
             stop: once set, waits and downloads end and training is given up between two steps.
+            wait: how long the aggregator may hold the check-in open while it has no work yet.
 
         Returns:
             How it ended and when to come back. An aggregator that cannot be reached is such an end, no error.
@@ -140,7 +142,7 @@ class Device:
             self._folder.lock.acquire()
             if reason := self._unmet():
                 return Participation(Ended.IDLE, self._conditions.check_again, reason)
-            return self._participate(stop)
+            return self._participate(stop, replace(self._retry, wait=wait))
         finally:
             self._running.release()
 
@@ -163,7 +165,10 @@ class Device:
         """
         last_work = self._now()
         while not stop.is_set():
-            participation = self._survive(stop)
+            wait = self._retry.wait
+            if idle_after is not None:
+                wait = min(wait, last_work + idle_after - self._now())
+            participation = self._survive(stop, wait)
             if participation.ended not in {Ended.IDLE, Ended.UNREACHABLE}:
                 last_work = self._now()
             if participation.ended is Ended.STOPPED and self._folder.outbox.is_empty:
@@ -211,7 +216,7 @@ class Device:
     def _unmet(self) -> str:
         return "" if self._conditions.always_hold else unmet(self._conditions, self._probe)
 
-    def _participate(self, stop: threading.Event) -> Participation:
+    def _participate(self, stop: threading.Event, settings: RetrySettings) -> Participation:
         identity = DeviceIdentity(self._population, self._folder.device_id(), _capabilities())
         kept = self._folder.outbox.read()
         if kept is not None:
@@ -228,7 +233,7 @@ class Device:
             on_wait=self._on_wait,
         )
         session = participate(
-            identity, shell.weights_of, kept=kept, now=self._now, uniform=self._uniform, settings=self._retry
+            identity, shell.weights_of, kept=kept, now=self._now, uniform=self._uniform, settings=settings
         )
         try:
             return shell.drive(session)
@@ -243,10 +248,10 @@ class Device:
             return np.random.default_rng()
         return np.random.default_rng([self._seed, assignment.round_number])
 
-    def _survive(self, stop: threading.Event) -> Participation:
+    def _survive(self, stop: threading.Event, wait: timedelta) -> Participation:
         """`run_once`, with the errors that time may heal turned into a wait."""
         try:
-            return self.run_once(stop)
+            return self.run_once(stop, wait=wait)
         except TransportError as error:
             _LOG.warning("%s", error)
             return Participation(Ended.UNREACHABLE, self._retry.longest, str(error))

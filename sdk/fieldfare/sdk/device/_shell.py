@@ -99,8 +99,7 @@ class Shell:
         result: Any = None
         match action:
             case CheckIn(request):
-                self._check_stop()
-                result = self.transport.check_in(request)
+                result = self._check_in(request)
             case FetchArtifact():
                 self._fetch(action)
             case Work(assignment, deadline):
@@ -119,6 +118,14 @@ class Shell:
                 if self.stop.wait(duration.total_seconds()):
                     raise Stopped
         return result
+
+    def _check_in(self, request: aggregator_pb2.CheckInRequest) -> aggregator_pb2.CheckInResponse:
+        self._check_stop()
+        try:
+            return self.transport.check_in(request, self.stop)
+        except TransportError:
+            self._check_stop()
+            raise
 
     def _fetch(self, action: FetchArtifact) -> None:
         def open_stream(offset: int) -> Iterator[aggregator_pb2.ArtifactChunk]:

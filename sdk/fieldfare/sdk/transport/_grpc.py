@@ -1,5 +1,6 @@
 """`GrpcTransport`: the device's calls over gRPC."""
 
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -11,6 +12,7 @@ from fieldfare.core.errors import ConfigError, TransportError
 from fieldfare.protos.v1 import aggregator_pb2
 from fieldfare.sdk.transport._errors import transport_error
 
+_LOOK_EVERY_S = 0.2
 _MAX_MESSAGE_BYTES = 4 * 2**20
 _OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
@@ -37,7 +39,7 @@ class GrpcTransport:
     Args:
         address: "host:port" or "[IPv6]:port".
         tls_ca: PEM file of the authorities to trust; without it the system's. With it, loopback gets TLS too.
-        timeout: bound on a check-in and on a report without payload.
+        timeout: bound on a check-in, beside the time for which it may be held open, and on a report without payload.
         transfer_timeout: bound on a download and on a report with its payload.
 
     Raises:
@@ -62,11 +64,14 @@ class GrpcTransport:
         self._stub: Any = aggregator_pb2_grpc.AggregatorStub(self._channel)
         self._closed = False
 
-    def check_in(self, request: aggregator_pb2.CheckInRequest) -> aggregator_pb2.CheckInResponse:
-        """Offer the device."""
+    def check_in(
+        self, request: aggregator_pb2.CheckInRequest, stop: threading.Event | None = None
+    ) -> aggregator_pb2.CheckInResponse:
+        """Offer the device; where the call may be held open, `stop` ends it within a fifth of a second."""
+        wait_s = request.wait.ToTimedelta().total_seconds()
         with self._errors():
-            response: aggregator_pb2.CheckInResponse = self._stub.CheckIn(request, timeout=self._timeout_s)
-        return response
+            call = self._stub.CheckIn.future(request, timeout=self._timeout_s + wait_s)
+            return _result(call, stop)
 
     def fetch(self, request: aggregator_pb2.FetchArtifactRequest) -> Iterator[aggregator_pb2.ArtifactChunk]:
         """Download from an offset on; closing the iterator ends the call."""
@@ -98,6 +103,28 @@ class GrpcTransport:
             yield
         except grpc.RpcError as error:
             raise transport_error(error, self._address) from error
+
+
+def _result(call: Any, stop: threading.Event | None) -> aggregator_pb2.CheckInResponse:
+    """What the call comes to, unless `stop` is set before.
+
+    Raises:
+        grpc.RpcError: the call failed.
+        TransportError: `stop` was set.
+    """
+    import grpc
+
+    while True:
+        try:
+            response: aggregator_pb2.CheckInResponse = call.result(timeout=None if stop is None else _LOOK_EVERY_S)
+        except grpc.FutureTimeoutError:
+            if stop is not None and stop.is_set():
+                call.cancel()
+                raise TransportError("the device was stopped while it waited for work", retryable=False) from None
+        except grpc.FutureCancelledError as error:
+            raise TransportError("the transport is closed", retryable=False) from error
+        else:
+            return response
 
 
 def _channel(address: Address, tls_ca: Path | None) -> Any:

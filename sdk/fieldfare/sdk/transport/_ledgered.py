@@ -1,6 +1,7 @@
 """The wrapper through which every message passes on its way out."""
 
 import math
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -42,10 +43,12 @@ class LedgeredTransport:
         while len(self._rounds) > _REMEMBERED:
             del self._rounds[next(iter(self._rounds))]
 
-    def check_in(self, request: aggregator_pb2.CheckInRequest) -> aggregator_pb2.CheckInResponse:
+    def check_in(
+        self, request: aggregator_pb2.CheckInRequest, stop: threading.Event | None = None
+    ) -> aggregator_pb2.CheckInResponse:
         """Record and send."""
         self._record(LedgerKind.CHECK_IN, request.ByteSize(), b"")
-        response = self.__inner.check_in(request)
+        response = self.__inner.check_in(request, stop)
         if response.HasField("assignment"):
             given = response.assignment
             self.remember(given.ticket, given.task_id, given.round_number)

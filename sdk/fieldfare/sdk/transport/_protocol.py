@@ -1,5 +1,6 @@
 """The calls that a device makes."""
 
+import threading
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
@@ -13,8 +14,13 @@ class Transport(Protocol):
         TransportError: the call failed on the way; `retryable` says whether to try again.
     """
 
-    def check_in(self, request: aggregator_pb2.CheckInRequest) -> aggregator_pb2.CheckInResponse:
-        """Offer the device."""
+    def check_in(
+        self, request: aggregator_pb2.CheckInRequest, stop: threading.Event | None = None
+    ) -> aggregator_pb2.CheckInResponse:
+        """Offer the device.
+
+        The aggregator may hold the call open for the request's `wait`. Once `stop` is set, the call is given up.
+        """
         ...
 
     def fetch(self, request: aggregator_pb2.FetchArtifactRequest) -> Iterator[aggregator_pb2.ArtifactChunk]:
