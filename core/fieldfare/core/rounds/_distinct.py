@@ -68,7 +68,7 @@ class DistinctDevices:
 
 
 def _estimate(registers: NDArray[np.uint8]) -> int:
-    raw = _ALPHA * _REGISTERS**2 / float(np.sum(np.exp2(-registers.astype(np.float64))))
+    raw: float = _ALPHA * _REGISTERS**2 / float(np.sum(np.exp2(-registers.astype(np.float64))))
     empty = int(np.count_nonzero(registers == 0))
     if empty and raw <= _FEW * _REGISTERS:
         raw = _REGISTERS * math.log(_REGISTERS / empty)
