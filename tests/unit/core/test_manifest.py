@@ -121,3 +121,18 @@ def test_what_a_file_holds_is_checked_as_well():
     proto.weights[0].role = 77
     with pytest.raises(PlanError, match="what moves it"):
         Manifest.from_bytes(proto.SerializeToString())
+
+
+def test_where_the_statistics_lie():
+    def three(*roles: WeightRole) -> Manifest:
+        shapes = [(2, 2), (3,), ()]
+        weights = [
+            weight(str(at), f"k{at}", *pair[:1], role=pair[1])
+            for at, pair in enumerate(zip(shapes, roles, strict=True))
+        ]
+        return replace(MANIFEST, weights=tuple(weights))
+
+    trained, moved = WeightRole.TRAINED, WeightRole.STATISTIC
+    assert three(trained, trained, trained).statistics == ()
+    assert three(trained, moved, moved).statistics == (slice(4, 7), slice(7, 8))
+    assert three(moved, trained, trained).statistics == (slice(0, 4),)

@@ -29,7 +29,7 @@ from fieldfare.core.aggregation import MetricTotals
 from fieldfare.core.errors import FieldfareError, StorageError
 from fieldfare.core.metrics import means
 from fieldfare.core.rounds import RoundState, Verdict
-from fieldfare.core.server_optimizers import server_optimizer
+from fieldfare.core.server_optimizers import Participation, server_optimizer
 from fieldfare.core.tasks import Finished, NextRound, TaskAction, TaskState, apply_action, next_step
 
 _log = logging.getLogger("fieldfare.aggregator")
@@ -212,7 +212,8 @@ class Keeper:
     ) -> CheckpointRecord:
         if frozen.mean is None:
             raise StorageError("a training round has no sum")
-        optimizer = server_optimizer(run.spec.aggregation)
+        seen = self._participation(run, current, frozen) if run.scaffold else None
+        optimizer = server_optimizer(run.spec.aggregation, run.manifest.statistics, seen)
         weights, state = read_checkpoint(self._blobs, run.checkpoint, run.manifest.weight_specs)
         state, weights = optimizer.apply(state or optimizer.init(weights), weights, frozen.mean)
         with self.artifacts:
@@ -225,6 +226,12 @@ class Keeper:
                 self.forget_artifact(checkpoint.artifact.sha256)
                 raise
         return checkpoint
+
+    def _participation(self, run: TaskRun, current: OpenRound, frozen: Frozen) -> Participation:
+        """How many devices the task has seen, with this round's and without."""
+        before, again = self._database.participants(run.task_id, current.number, frozen.devices)
+        reported = len(frozen.devices)
+        return Participation(reported, before, before + reported - again)
 
     def _abandon(self, run: TaskRun, current: OpenRound, reason: str) -> None:
         record = replace(run.row(current), state=RoundState.ABANDONED, ended_at=self._clock(), reason=reason)

@@ -11,7 +11,6 @@ from fieldfare.core.aggregation import FixedPointSum, MetricTotals, ReportRules
 from fieldfare.core.rounds import Round
 from fieldfare.core.sessions import Artifact
 from fieldfare.core.tasks import CohortSpec, NextRound, TaskSpec
-from fieldfare.core.weights import total_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +98,7 @@ def fresh_round(record: RoundRecord, checkpoint: Artifact, rules: ReportRules, n
     """A round without any report, whose selection begins now."""
     machine = Round(cohort_of(rules.spec, record.kind), now)
     training = record.kind is NextRound.TRAINING
-    total = FixedPointSum(total_size(rules.weights), sum_bounds(rules.spec)) if training else None
+    total = FixedPointSum(rules.values, sum_bounds(rules.spec)) if training else None
     return OpenRound(record, checkpoint, rules, machine, Accumulator(total, MetricTotals()))
 
 
@@ -129,7 +128,7 @@ def restored_round(
         content = blobs.get(snapshot.blob_key)
         with damage():
             total = FixedPointSum.from_bytes(content, sum_bounds(rules.spec))
-        if (total.count, total.weight, total.size) != (snapshot.count, snapshot.weight, total_size(rules.weights)):
+        if (total.count, total.weight, total.size) != (snapshot.count, snapshot.weight, rules.values):
             raise DamagedError(f"the snapshot of round {record.number} is not the one that was written")
     if snapshot.count != len(devices):
         raise DamagedError(

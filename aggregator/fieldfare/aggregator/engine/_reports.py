@@ -6,20 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-import numpy as np
-
 from fieldfare.aggregator.engine._accumulator import Contribution
 from fieldfare.aggregator.engine._open_round import OpenRound
 from fieldfare.aggregator.engine._task_run import Standing, TaskRun
 from fieldfare.aggregator.engine._tasks import Tasks
 from fieldfare.aggregator.storage import Database
-from fieldfare.core.aggregation import check_header, update_weight
-from fieldfare.core.encodings import decode_update
+from fieldfare.core.aggregation import check_header, read_update, update_weight
 from fieldfare.core.errors import ProtocolError, UpdateError
 from fieldfare.core.metrics import MetricSum
 from fieldfare.core.rounds import Ticket, open_ticket
 from fieldfare.core.tasks import NextRound
-from fieldfare.core.weights import total_size
 from fieldfare.protos.v1 import aggregator_pb2
 
 _log = logging.getLogger("fieldfare.aggregator")
@@ -136,9 +132,7 @@ class Reports:
         try:
             _check_digest(payload, digest)
             if training:
-                size = total_size(admission.round.rules.weights)
-                bound = spec.aggregation.max_abs_value
-                vector = np.asarray(decode_update(header.encoding, payload, size, max_abs_value=bound))
+                vector = read_update(header.encoding, payload, admission.round.rules)
         except UpdateError as error:
             self._refuse(run, admission.round, ticket, error)
             raise

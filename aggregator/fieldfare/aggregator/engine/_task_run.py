@@ -13,7 +13,7 @@ from fieldfare.core.encodings import stage_names
 from fieldfare.core.errors import UpdateError
 from fieldfare.core.plans import Manifest
 from fieldfare.core.rounds import Decision, Ticket, Verdict
-from fieldfare.core.tasks import NextRound, TaskProgress, TaskSpec, TaskState
+from fieldfare.core.tasks import Algorithm, NextRound, TaskProgress, TaskSpec, TaskState
 
 _WAIT = Decision(Verdict.WAIT)
 
@@ -76,6 +76,11 @@ class TaskRun:
     def task_id(self) -> str:
         """The task's id."""
         return self.record.task_id
+
+    @property
+    def scaffold(self) -> bool:
+        """Whether devices and server keep control variates."""
+        return self.spec.aggregation.algorithm is Algorithm.SCAFFOLD
 
     @property
     def state(self) -> TaskState:

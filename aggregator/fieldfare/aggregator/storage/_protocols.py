@@ -114,6 +114,10 @@ class Database(Protocol):
         """Ids of the devices that are counted in."""
         ...
 
+    def participants(self, task_id: str, number: int, devices: Iterable[bytes]) -> tuple[int, int]:
+        """Distinct devices counted in the training rounds before `number`, and how many of `devices` are among them."""
+        ...
+
     def is_counted(self, task_id: str, number: int, device: bytes) -> bool:
         """Whether the device's report is counted in, and so acknowledged."""
         ...

@@ -3,7 +3,7 @@
 from fieldfare.core.aggregation._fixed_point import FixedPointSum, SumBounds
 from fieldfare.core.aggregation._metric_totals import MetricTotals
 from fieldfare.core.aggregation._norms import check_norm, clipped, euclidean_norm
-from fieldfare.core.aggregation._report import ReportRules, check_header, update_weight
+from fieldfare.core.aggregation._report import ReportRules, check_header, read_update, update_weight
 from fieldfare.core.aggregation._robust import combine, coordinate_median, multi_krum, trimmed_mean
 from fieldfare.core.aggregation._staleness import staleness_weight
 
@@ -19,6 +19,7 @@ __all__ = [
     "coordinate_median",
     "euclidean_norm",
     "multi_krum",
+    "read_update",
     "staleness_weight",
     "trimmed_mean",
     "update_weight",

@@ -19,13 +19,19 @@ def euclidean_norm(vector: NDArray[np.float32]) -> float:
     return math.sqrt(total)
 
 
-def check_norm(vector: NDArray[np.float32], max_norm: float) -> None:
+def check_norm(vector: NDArray[np.float32], max_norm: float, *, parts: int = 1) -> None:
     """Refuse an update whose Euclidean norm is beyond `max_norm`; 0 is no bound.
 
+    Args:
+        vector: `(parts * n,)` float32.
+        max_norm: the bound.
+        parts: vectors in it, to each of which the bound applies.
+
     Raises:
-        UpdateError: it is, for the reason "norm".
+        UpdateError: a norm is beyond it, for the reason "norm".
     """
-    if max_norm and (norm := euclidean_norm(vector)) > max_norm:
+    norm = max(map(euclidean_norm, np.split(vector, parts))) if max_norm else 0.0
+    if norm > max_norm:
         raise UpdateError("norm", f"the update has the Euclidean norm {norm:g}, beyond {max_norm:g}")
 
 

@@ -1,13 +1,17 @@
-"""What the aggregator checks in a report's header before it reads a byte of the payload."""
+"""What the aggregator checks in a report: its header before it reads a byte of the payload, then the update."""
 
 from dataclasses import dataclass
 
-from fieldfare.core.encodings import encoded_bytes, stage_names
+import numpy as np
+from numpy.typing import NDArray
+
+from fieldfare.core.aggregation._norms import check_norm, clipped
+from fieldfare.core.encodings import decode_update, encoded_bytes, stage_names
 from fieldfare.core.errors import UpdateError, WeightsError
 from fieldfare.core.metrics import MetricSum, metrics_from_proto
 from fieldfare.core.tasks import TaskSpec, Weighting
 from fieldfare.core.weights import TensorSpec, specs_from_proto, total_size
-from fieldfare.protos.v1 import aggregator_pb2, task_pb2
+from fieldfare.protos.v1 import aggregator_pb2, encoding_pb2, task_pb2
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,11 @@ class ReportRules:
     weights: tuple[TensorSpec, ...]
     metric_names: tuple[str, ...]
     kind: task_pb2.RoundKind
+
+    @property
+    def values(self) -> int:
+        """Numbers in an update: one for each weight, for SCAFFOLD two."""
+        return total_size(self.weights) * self.spec.aggregation.algorithm.vectors
 
 
 def check_header(header: aggregator_pb2.ReportHeader, rules: ReportRules) -> dict[str, MetricSum]:
@@ -53,10 +62,28 @@ def check_header(header: aggregator_pb2.ReportHeader, rules: ReportRules) -> dic
         raise UpdateError("tensors", "names, dtypes, shapes and order of the tensors must be those of the plan")
     if stage_names(header.encoding) != stage_names(rules.spec.encoding):
         raise UpdateError("encoding", "the update's encoding is not the one that the assignment asked for")
-    expected = encoded_bytes(header.encoding, total_size(rules.weights))
+    vectors = rules.spec.aggregation.algorithm.vectors
+    expected = encoded_bytes(header.encoding, total_size(rules.weights)) * vectors
     if header.payload_bytes != expected:
         raise UpdateError("length", f"the update must have {expected} bytes, not {header.payload_bytes}")
     return metrics
+
+
+def read_update(encoding: encoding_pb2.Encoding, payload: bytes | bytearray, rules: ReportRules) -> NDArray[np.float32]:
+    """Decode the payload of a training report and hold it to the task's bounds; clip it where the task says so.
+
+    Returns:
+        `(rules.values,)` float32, finite.
+
+    Raises:
+        UpdateError: a wrong length, values that are not finite or too large, a norm beyond the bound.
+    """
+    spec = rules.spec.aggregation
+    vectors = spec.algorithm.vectors
+    size = total_size(rules.weights)
+    update = decode_update(encoding, payload, size, max_abs_value=spec.max_abs_value, parts=vectors)
+    check_norm(update, spec.max_norm, parts=vectors)
+    return clipped(update, spec.clip_norm)
 
 
 def _check_metrics(header: aggregator_pb2.ReportHeader, rules: ReportRules) -> dict[str, MetricSum]:

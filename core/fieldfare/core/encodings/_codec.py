@@ -18,7 +18,7 @@ class _LastStage(Protocol):
 
     def nbytes(self, size: int) -> int: ...
     def apply(self, vector: NDArray[np.float32]) -> bytes: ...
-    def undo(self, payload: bytes | bytearray, size: int) -> NDArray[np.float32]: ...
+    def undo(self, payload: bytes | bytearray | memoryview, size: int) -> NDArray[np.float32]: ...
 
 
 class _Float32:
@@ -28,7 +28,7 @@ class _Float32:
     def apply(self, vector: NDArray[np.float32]) -> bytes:
         return vector.astype("<f4", copy=False).tobytes()
 
-    def undo(self, payload: bytes | bytearray, size: int) -> NDArray[np.float32]:
+    def undo(self, payload: bytes | bytearray | memoryview, size: int) -> NDArray[np.float32]:
         return np.frombuffer(payload, "<f4", count=size)
 
 
@@ -43,7 +43,7 @@ class _Float16:
             raise UpdateError("encoding", "the update holds values beyond the range of float16 (65504); use float32")
         return halves.tobytes()
 
-    def undo(self, payload: bytes | bytearray, size: int) -> NDArray[np.float32]:
+    def undo(self, payload: bytes | bytearray | memoryview, size: int) -> NDArray[np.float32]:
         return np.frombuffer(payload, "<f2", count=size).astype(np.float32)
 
 
@@ -80,23 +80,25 @@ def encoded_bytes(encoding: encoding_pb2.Encoding, size: int) -> int:
     return _last_stage(encoding).nbytes(size)
 
 
-def encode_update(encoding: encoding_pb2.Encoding, vector: NDArray[np.float32]) -> bytes:
+def encode_update(encoding: encoding_pb2.Encoding, vector: NDArray[np.float32], *, parts: int = 1) -> bytes:
     """Encode an update for the wire.
 
     Args:
         encoding: the stages that the assignment asks for.
-        vector: `(n,)` float32, all finite.
+        vector: `(parts * n,)` float32, all finite.
+        parts: vectors in it, which are encoded one by one.
 
     Raises:
         UpdateError: unknown or unfitting stages; values that are not finite or beyond the encoding's range.
     """
     if not np.isfinite(vector).all():
         raise UpdateError("non_finite", "the update holds NaN or infinite values")
-    return _last_stage(encoding).apply(vector)
+    stage = _last_stage(encoding)
+    return b"".join(stage.apply(one) for one in np.split(vector, parts))
 
 
 def decode_update(
-    encoding: encoding_pb2.Encoding, payload: bytes | bytearray, size: int, *, max_abs_value: float
+    encoding: encoding_pb2.Encoding, payload: bytes | bytearray, size: int, *, max_abs_value: float, parts: int = 1
 ) -> NDArray[np.float32]:
     """Decode and check an update that came in.
 
@@ -105,17 +107,23 @@ def decode_update(
         payload: all of its bytes.
         size: number of values that the plan's weights have.
         max_abs_value: largest magnitude allowed.
+        parts: vectors in the payload, one after the other, each encoded by itself.
 
     Returns:
-        `(size,)` float32, finite, within the bound.
+        `(parts * size,)` float32, finite, within the bound.
 
     Raises:
         UpdateError: unknown stages, a payload of another length, values that are not finite or too large.
     """
     stage = _last_stage(encoding)
-    if len(payload) != stage.nbytes(size):
-        raise UpdateError("length", f"expected {stage.nbytes(size)} bytes of update, got {len(payload)}")
-    vector = stage.undo(payload, size)
+    nbytes = stage.nbytes(size)
+    if len(payload) != parts * nbytes:
+        raise UpdateError("length", f"expected {parts * nbytes} bytes of update, got {len(payload)}")
+    if parts == 1:
+        vector = stage.undo(payload, size)
+    else:
+        pieces = memoryview(payload)
+        vector = np.concatenate([stage.undo(pieces[at * nbytes : (at + 1) * nbytes], size) for at in range(parts)])
     # Safe: NaN fails the comparison, so one pass over min and max catches it together with the bound.
     low, high = float(vector.min(initial=0.0)), float(vector.max(initial=0.0))
     if not (-max_abs_value <= low and high <= max_abs_value):

@@ -1,5 +1,6 @@
 """What a device needs to know of a plan beside the graph itself."""
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -123,6 +124,13 @@ class Manifest:
     def weight_specs(self) -> tuple[TensorSpec, ...]:
         """The trainable weights in the order in which they travel."""
         return tuple(one.spec for one in self.weights)
+
+    @property
+    def statistics(self) -> tuple[slice, ...]:
+        """Where the moving statistics lie in the flat vector of weights."""
+        ends = list(itertools.accumulate(one.spec.size for one in self.weights))
+        pairs = zip(self.weights, ends, strict=True)
+        return tuple(slice(end - one.spec.size, end) for one, end in pairs if one.role is WeightRole.STATISTIC)
 
     @property
     def metric_names(self) -> tuple[str, ...]:

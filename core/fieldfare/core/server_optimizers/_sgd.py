@@ -1,11 +1,12 @@
-"""The two optimisers without state: federated averaging and distributed SGD."""
+"""The optimisers that follow the mean update itself: federated averaging, with momentum or without, distributed SGD."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-_State = dict[str, NDArray[np.float32]]
+from fieldfare.core.server_optimizers._elementwise import elementwise
+from fieldfare.core.server_optimizers._protocol import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,15 +19,16 @@ class MeanDelta:
 
     learning_rate: float = 1.0
 
-    def init(self, weights: NDArray[np.float32]) -> _State:  # noqa: ARG002
+    def init(self, weights: NDArray[np.float32]) -> State:  # noqa: ARG002
         """No state."""
         return {}
 
     def apply(
-        self, state: _State, weights: NDArray[np.float32], mean_update: NDArray[np.float32]
-    ) -> tuple[_State, NDArray[np.float32]]:
+        self, state: State, weights: NDArray[np.float32], mean_update: NDArray[np.float32]
+    ) -> tuple[State, NDArray[np.float32]]:
         """Add the mean delta; float64 in between, rounded once."""
-        return state, (weights.astype(np.float64) + self.learning_rate * mean_update.astype(np.float64)).astype("f4")
+        (after,) = elementwise(lambda w, d: (w + self.learning_rate * d,), weights, mean_update)
+        return state, after
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +40,45 @@ class GradientStep:
 
     learning_rate: float
 
-    def init(self, weights: NDArray[np.float32]) -> _State:
+    def init(self, weights: NDArray[np.float32]) -> State:
         """No state."""
         return MeanDelta().init(weights)
 
     def apply(
-        self, state: _State, weights: NDArray[np.float32], mean_update: NDArray[np.float32]
-    ) -> tuple[_State, NDArray[np.float32]]:
+        self, state: State, weights: NDArray[np.float32], mean_update: NDArray[np.float32]
+    ) -> tuple[State, NDArray[np.float32]]:
         """Take the step against the mean gradient."""
         return MeanDelta(-self.learning_rate).apply(state, weights, mean_update)
+
+
+@dataclass(frozen=True, slots=True)
+class Momentum:
+    """FedAvgM (Hsu et al. 2019, section 4.3).
+
+    With the mean delta d, which is minus the paper's:  v <- beta v + d,  w <- w + eta v,  from v = 0.
+
+    Attributes:
+        learning_rate: eta.
+        beta: 0 to below 1; 0 is federated averaging.
+    """
+
+    learning_rate: float
+    beta: float
+
+    def init(self, weights: NDArray[np.float32]) -> State:
+        """State: v = 0."""
+        return {"momentum": np.zeros_like(weights)}
+
+    def apply(
+        self, state: State, weights: NDArray[np.float32], mean_update: NDArray[np.float32]
+    ) -> tuple[State, NDArray[np.float32]]:
+        """Add the decayed sum of all mean deltas."""
+
+        def step(
+            w: NDArray[np.float64], v: NDArray[np.float64], d: NDArray[np.float64]
+        ) -> tuple[NDArray[np.float64], ...]:
+            v = self.beta * v + d
+            return v, w + self.learning_rate * v
+
+        momentum, after = elementwise(step, weights, state["momentum"], mean_update)
+        return {"momentum": momentum}, after

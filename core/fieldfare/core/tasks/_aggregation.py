@@ -31,6 +31,11 @@ class Algorithm(Enum):
         """Whether the device runs the plan's signature `gradients` instead of `train`."""
         return self in {Algorithm.DSGD, Algorithm.FEDPROX, Algorithm.SCAFFOLD}
 
+    @property
+    def vectors(self) -> int:
+        """How many vectors, each as long as the weights, a device reports one after the other."""
+        return 2 if self is Algorithm.SCAFFOLD else 1
+
 
 class Weighting(Enum):
     """What a device's update counts for."""

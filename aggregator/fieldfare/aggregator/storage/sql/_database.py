@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, Row, delete, distinct, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -25,6 +25,7 @@ from fieldfare.core.tasks import NextRound, TaskState
 _OPEN_ROUND = (RoundState.SELECTING.value, RoundState.COLLECTING.value)
 _ENDED_TASK = tuple(state.value for state in TaskState if state.ended)
 _REPLICA = ""
+_IDS_AT_ONCE = 500
 
 
 class SqlDatabase:
@@ -165,6 +166,20 @@ class SqlDatabase:
         return frozenset(
             row[0] for row in self._all(select(c.device_id).where(c.task_id == task_id, c.number == number))
         )
+
+    def participants(self, task_id: str, number: int, devices: Iterable[bytes]) -> tuple[int, int]:
+        """See `Database.participants`."""
+        c, r = t.counted.c, t.rounds.c
+        rounds = select(r.number).where(r.task_id == task_id, r.kind == NextRound.TRAINING.value, r.number < number)
+        earlier = select(func.count(distinct(c.device_id))).where(c.task_id == task_id, c.number.in_(rounds))
+        asked = list(devices)
+        with self._read() as connection:
+            before = connection.scalar(earlier) or 0
+            again = 0
+            for start in range(0, len(asked), _IDS_AT_ONCE):
+                ids = asked[start : start + _IDS_AT_ONCE]
+                again += connection.scalar(earlier.where(c.device_id.in_(ids))) or 0
+        return before, again
 
     def is_counted(self, task_id: str, number: int, device: bytes) -> bool:
         """See `Database.is_counted`."""
