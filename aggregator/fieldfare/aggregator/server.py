@@ -15,10 +15,11 @@ from typing import Any, TypeAlias
 import grpc
 
 from fieldfare.aggregator.engine import Engine, Event
+from fieldfare.aggregator.observability import Observability
 from fieldfare.aggregator.ports import why_not_bound
 from fieldfare.aggregator.service import AdminService, CheckIns, DeviceService, Pumps, Workers
 from fieldfare.aggregator.settings import ServerSettings
-from fieldfare.aggregator.storage import FolderBlobStore, SqlDatabase, StateFolder, open_sqlite
+from fieldfare.aggregator.storage import BlobStore, DamagedError, Database, FolderBlobStore, StateFolder, open_sqlite
 from fieldfare.core.addresses import Address, parse_address
 from fieldfare.core.errors import ConfigError, StateError
 from fieldfare.protos.v1 import admin_pb2_grpc, aggregator_pb2_grpc
@@ -82,6 +83,7 @@ class Aggregator:
         self._clock = clock
         self._uniform = uniform
         self._running: _Running | None = None
+        self._metrics_address = ""
 
     @property
     def address(self) -> str:
@@ -102,14 +104,23 @@ class Aggregator:
         return self._run().addresses[1]
 
     @property
+    def metrics_address(self) -> str:
+        """Where Prometheus fetches, "127.0.0.1:8472"; empty where `observability.metrics_listen` is not set.
+
+        Raises:
+            StateError: it is not running.
+        """
+        self._run()
+        return self._metrics_address
+
+    @property
     def waiting(self) -> int:
         """Check-ins that are held open at this moment.
 
         Raises:
             StateError: it is not running.
         """
-        check_ins = self._run().check_ins
-        return 0 if check_ins is None else check_ins.waiting
+        return self._run().waiting
 
     def start(self) -> None:
         """Open the state folder, take up what was running, and listen. Returns when both ports answer.
@@ -124,20 +135,30 @@ class Aggregator:
         credentials = _credentials(self._settings)
         with contextlib.ExitStack() as undo:
             folder = undo.enter_context(StateFolder(self._state))
+            observability = Observability(self._settings.observability, self._settings.storage)
+            undo.callback(observability.close)
             database = open_sqlite(folder.database_file)
             undo.callback(database.close)
+            blobs = FolderBlobStore(folder.blobs)
+
+            def told(event: Event) -> None:
+                observability.telemetry.event(event)
+                self._on_event(event)
+
             engine = Engine(
-                database,
-                FolderBlobStore(folder.blobs),
+                observability.timed(database, "database"),
+                observability.timed(blobs, "blobs"),
                 self._settings,
                 clock=self._clock,
                 uniform=self._uniform,
-                observer=self._on_event,
+                observer=told,
+                telemetry=observability.telemetry,
             )
             engine.start()
-            running = _Running(folder, database, engine, self._settings, self._clock)
+            running = _Running(folder, database, blobs, engine, observability, self._settings, self._clock)
+            self._metrics_address = undo.enter_context(observability.endpoint(engine, lambda: running.waiting))
             running.start(self._listen, self._admin_listen, credentials)
-            undo.pop_all()
+            running.resources = undo.pop_all()
         self._running = running
         _log.info("listening for devices on %s, for administration on %s", *running.addresses)
 
@@ -168,14 +189,18 @@ class _Running:
     def __init__(
         self,
         folder: StateFolder,
-        database: SqlDatabase,
+        database: Database,
+        blobs: BlobStore,
         engine: Engine,
+        observability: Observability,
         settings: ServerSettings,
         clock: Callable[[], datetime],
     ) -> None:
         self._folder = folder
         self._database = database
+        self._blobs = blobs
         self._engine = engine
+        self._observability = observability
         self._settings = settings
         self._clock = clock
         self._loop = asyncio.new_event_loop()
@@ -183,6 +208,12 @@ class _Running:
         self._thread: threading.Thread | None = None
         self.check_ins: CheckIns | None = None
         self.addresses = ("", "")
+        self.resources = contextlib.ExitStack()
+
+    @property
+    def waiting(self) -> int:
+        """Check-ins that are held open."""
+        return 0 if self.check_ins is None else self.check_ins.waiting
 
     def start(self, listen: Address, admin_listen: Address, credentials: grpc.ServerCredentials | None) -> None:
         ready: Future[tuple[str, str]] = Future()
@@ -202,8 +233,7 @@ class _Running:
         if self._thread is not None:
             self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join()
-        self._database.close()
-        self._folder.close()
+        self.resources.close()
 
     async def _serve(
         self,
@@ -214,13 +244,17 @@ class _Running:
     ) -> None:
         workers = Workers()
         pumps = Pumps(self._engine, workers, self._settings, self._clock)
-        devices = grpc.aio.server(options=_options(self._settings, _DEVICE_MESSAGE_BYTES))
-        admin = grpc.aio.server(options=_options(self._settings, _ADMIN_MESSAGE_BYTES))
+        watchers = [self._observability.watcher(self._database.ticket_key())]
+        devices = grpc.aio.server(interceptors=watchers, options=_options(self._settings, _DEVICE_MESSAGE_BYTES))
+        admin = grpc.aio.server(interceptors=watchers, options=_options(self._settings, _ADMIN_MESSAGE_BYTES))
         device_service = DeviceService(self._engine, pumps, workers, self._settings)
         self.check_ins = device_service.check_ins
         admin_service = AdminService(self._engine, pumps, workers, self._settings, self._folder.incoming)
         aggregator_pb2_grpc.add_AggregatorServicer_to_server(device_service, devices)
         admin_pb2_grpc.add_AdminServicer_to_server(admin_service, admin)
+        health = self._observability.health
+        health.serve(devices, "fieldfare.protos.v1.Aggregator")
+        health.serve(admin, "fieldfare.protos.v1.Admin")
         # A task of its own keeps whatever it raises, so that `start` can raise it in its caller's thread.
         opening = asyncio.create_task(_open((devices, listen, credentials), (admin, admin_listen, None)))
         await asyncio.wait([opening])
@@ -231,12 +265,24 @@ class _Running:
         for task_id in self._engine.active_tasks():
             pumps.kick(task_id)
         ready.set_result(opening.result())
+        probing = asyncio.create_task(
+            health.watch(lambda: workers.run(self._probe), self._settings.observability.probe_interval)
+        )
         await self._stop.wait()
+        probing.cancel()
+        health.stop()
         self.check_ins.close()
         grace = self._settings.limits.shutdown_grace.total_seconds()
         await asyncio.gather(devices.stop(grace), admin.stop(grace))
         await pumps.close()
         workers.close()
+
+    def _probe(self) -> None:
+        """Whether storage answers at all."""
+        self._database.ticket_key()
+        # Safe: no blob has this name; a store that knows so is there.
+        with contextlib.suppress(DamagedError):
+            self._blobs.read("probe", 0, 1)
 
 
 _Port: TypeAlias = "tuple[grpc.aio.Server, Address, grpc.ServerCredentials | None]"

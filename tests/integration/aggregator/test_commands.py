@@ -98,17 +98,3 @@ def test_mistakes_get_one_clear_line(plan: Path, argv: tuple[str, ...], words: s
     assert text.startswith("fieldfare: ")
     assert words in text
     assert text.count("\n") == 1
-
-
-def test_serve_check(tmp_path: Path) -> None:
-    free = ("--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
-    status, text = fieldfare("serve", "--state", tmp_path / "state", *free, "--check")
-    assert status == 0
-    assert "everything can be opened" in text
-    (tmp_path / "file").write_text("")
-    status, text = fieldfare("serve", "--state", tmp_path / "file", *free, "--check")
-    assert (status, text.count("\n")) == (1, 1)
-    assert "is not a folder" in text
-    status, text = fieldfare("serve", "--state", tmp_path / "state", "--listen", "0.0.0.0:0")
-    assert status == 2
-    assert "TLS is needed" in text

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from fieldfare.core.command import Command, Console
 
 if TYPE_CHECKING:
-    from fieldfare.aggregator import ServerSettings
+    from fieldfare.aggregator.configuration import Configuration
     from fieldfare.aggregator.engine import Event
 
 _EXAMPLE = """examples:
   fieldfare serve --state ./state
   fieldfare serve --state /var/lib/fieldfare --listen 0.0.0.0:8470 --tls-cert chain.pem --tls-key key.pem
+  fieldfare serve --print-config > aggregator.toml
+  fieldfare serve --config aggregator.toml --check
 """
 
 
@@ -20,27 +22,38 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = (
         "Run the aggregator: devices check in, fetch plans, and report; tasks go on where they stopped.\n"
-        "Ctrl-C or SIGTERM finishes the reports in progress and ends it; nothing acknowledged is lost either way."
+        "Ctrl-C or SIGTERM finishes the reports in progress and ends it; nothing acknowledged is lost either way.\n"
+        "Every setting may stand in a TOML file; flags go before it."
     )
     parser.epilog = _EXAMPLE
-    parser.add_argument("--state", type=Path, required=True, metavar="DIR", help="folder that holds everything")
-    parser.add_argument("--listen", default="127.0.0.1:8470", metavar="HOST:PORT", help="for devices (%(default)s)")
+    parser.add_argument("--config", type=Path, metavar="TOML", help="configuration file; --print-config shows one")
+    parser.add_argument("--state", metavar="DIR", help="folder that holds everything")
+    parser.add_argument("--listen", metavar="HOST:PORT", help="for devices (127.0.0.1:8470)")
+    parser.add_argument("--admin-listen", metavar="HOST:PORT", help="for `fieldfare task` (127.0.0.1:8471)")
+    parser.add_argument("--tls-cert", metavar="PEM", help="certificate chain of the device port")
+    parser.add_argument("--tls-key", metavar="PEM", help="its private key")
+    parser.add_argument("--max-artifact-mb", type=int, metavar="MB", help="largest plan or checkpoint (1024)")
+    parser.add_argument("--keep-checkpoints", type=int, metavar="N", help="newest kept beside the first; 0: all (0)")
+    parser.add_argument("--come-back-s", type=float, metavar="S", help="shortest wait told to idle devices (2)")
     parser.add_argument(
-        "--admin-listen", default="127.0.0.1:8471", metavar="HOST:PORT", help="for `fieldfare task` (%(default)s)"
+        "--metrics-listen",
+        nargs="?",
+        const="127.0.0.1:8472",
+        metavar="HOST:PORT",
+        help="serve Prometheus metrics (at %(const)s where no address is given)",
     )
-    parser.add_argument("--tls-cert", type=Path, metavar="PEM", help="certificate chain of the device port")
-    parser.add_argument("--tls-key", type=Path, metavar="PEM", help="its private key")
+    parser.add_argument("--log-format", choices=("text", "json"), help="of the log on standard error (text)")
+    parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), help="least level (warning)")
+    parser.add_argument("--verbose", action="store_const", dest="log_level", const="info", help="--log-level info")
     parser.add_argument(
-        "--max-artifact-mb", type=int, default=1024, metavar="MB", help="largest plan or checkpoint (%(default)s)"
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="any other setting, as in the file: --set limits.max_reports=200 --set engine.receipt_wait=2s",
     )
-    parser.add_argument(
-        "--keep-checkpoints", type=int, default=0, metavar="N", help="newest versions kept beside the first; 0: all"
-    )
-    parser.add_argument(
-        "--come-back-s", type=float, default=2.0, metavar="S", help="shortest wait told to idle devices (%(default)s)"
-    )
-    parser.add_argument("--check", action="store_true", help="open everything once, say so, and end")
-    parser.add_argument("--verbose", action="store_true", help="log to standard error")
+    parser.add_argument("--print-config", action="store_true", help="write the settings as a commented file, and end")
+    parser.add_argument("--check", action="store_true", help="open and test everything once, say so, and end")
     parser.set_defaults(run=_run)
 
 
@@ -48,15 +61,33 @@ COMMAND = Command("Run the aggregator that devices report to", _configure)
 
 
 def _run(options: argparse.Namespace, console: Console) -> int:
+    from fieldfare.aggregator.commands._configured import configured
+    from fieldfare.aggregator.configuration import print_configuration
+    from fieldfare.aggregator.preflight import preflight
+    from fieldfare.core.errors import ConfigError
+
+    configuration = configured(options)
+    if options.print_config:
+        console.say(print_configuration(configuration).rstrip())
+        return 0
+    if configuration.state is None:
+        raise ConfigError('give --state DIR, or `state = "DIR"` in the --config file')
+    if options.check:
+        findings = preflight(configuration)
+        for one in findings:
+            console.say(f"{'ok' if one.passed else 'FAILED':<7} {one.subject:<9} {one.text}")
+        return 0 if all(one.passed for one in findings) else 1
+    return _serve(configuration, configuration.state, console)
+
+
+def _serve(configuration: "Configuration", state: Path, console: Console) -> int:
     import contextlib
-    import logging
     import signal
     import threading
 
     from fieldfare.aggregator import Aggregator
+    from fieldfare.aggregator.observability import logging_to
 
-    if options.verbose:
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     stop = threading.Event()
 
     def tell(event: "Event") -> None:
@@ -64,47 +95,26 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         with contextlib.suppress(OSError):
             console.say(_line(event))
 
-    aggregator = Aggregator(
-        options.state,
-        options.listen,
-        options.admin_listen,
-        _settings(options),
-        on_event=tell,
-    )
-    # Set before the ports answer, so that whoever waits for them may already say stop.
-    previous = {one: signal.signal(one, lambda *_: stop.set()) for one in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        with aggregator:
-            console.say(f"listening for devices on {aggregator.address}")
-            console.say(f"listening for administration on {aggregator.admin_address}")
-            console.say(f"state in {options.state}")
-            if options.check:
-                console.say("everything can be opened")
-                return 0
-            stop.wait()
-            console.say("stopping")
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+    shown = configuration.settings.observability
+    with logging_to(console.err, shown.log_format, shown.log_level):
+        aggregator = Aggregator(
+            state, configuration.listen, configuration.admin_listen, configuration.settings, on_event=tell
+        )
+        # Set before the ports answer, so that whoever waits for them may already say stop.
+        previous = {one: signal.signal(one, lambda *_: stop.set()) for one in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            with aggregator:
+                console.say(f"listening for devices on {aggregator.address}")
+                console.say(f"listening for administration on {aggregator.admin_address}")
+                if aggregator.metrics_address:
+                    console.say(f"metrics at http://{aggregator.metrics_address}/metrics")
+                console.say(f"state in {state}")
+                stop.wait()
+                console.say("stopping: reports in progress are finished first")
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
     return 0
-
-
-def _settings(options: argparse.Namespace) -> "ServerSettings":
-    from datetime import timedelta
-
-    from fieldfare.aggregator import ServerSettings
-    from fieldfare.aggregator.settings import EngineSettings, LimitSettings, SecuritySettings
-    from fieldfare.core.errors import ConfigError
-    from fieldfare.core.rounds import PaceSettings
-
-    if not 0 < options.come_back_s <= 3600:  # noqa: PLR2004
-        raise ConfigError("must be a number of seconds, above 0 and at most 3600", field="--come-back-s")
-    return ServerSettings(
-        pace=PaceSettings(shortest=timedelta(seconds=options.come_back_s)),
-        limits=LimitSettings(max_artifact_bytes=options.max_artifact_mb * 2**20),
-        engine=EngineSettings(keep_checkpoints=options.keep_checkpoints),
-        security=SecuritySettings(options.tls_cert, options.tls_key),
-    )
 
 
 def _line(event: "Event") -> str:

@@ -6,10 +6,12 @@
 
 from fieldfare.aggregator.engine._engine import Engine
 from fieldfare.aggregator.engine._events import Event, EventKind
+from fieldfare.aggregator.engine._load import TaskLoad
 from fieldfare.aggregator.engine._reports import Admission, Reports
 from fieldfare.aggregator.engine._status import round_status
 from fieldfare.aggregator.engine._submission import Incoming
 from fieldfare.aggregator.engine._task_run import Standing
+from fieldfare.aggregator.engine._telemetry import Operation, Telemetry
 from fieldfare.aggregator.engine._waiting import Waiter, WaitingRoom
 
 __all__ = [
@@ -18,8 +20,11 @@ __all__ = [
     "Event",
     "EventKind",
     "Incoming",
+    "Operation",
     "Reports",
     "Standing",
+    "TaskLoad",
+    "Telemetry",
     "Waiter",
     "WaitingRoom",
     "round_status",

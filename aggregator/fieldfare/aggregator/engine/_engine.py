@@ -11,10 +11,12 @@ from datetime import datetime, timedelta
 from fieldfare.aggregator.engine import _check_in
 from fieldfare.aggregator.engine._events import Event, EventKind, Observer, Outbox
 from fieldfare.aggregator.engine._keeper import Keeper
+from fieldfare.aggregator.engine._load import TaskLoad, task_load
 from fieldfare.aggregator.engine._reports import Reports
 from fieldfare.aggregator.engine._status import task_status
 from fieldfare.aggregator.engine._submission import Incoming
 from fieldfare.aggregator.engine._tasks import Tasks
+from fieldfare.aggregator.engine._telemetry import UNMEASURED, Telemetry
 from fieldfare.aggregator.settings import ServerSettings
 from fieldfare.aggregator.storage import BlobStore, CheckpointRecord, Database, TaskRecord, artifact_key
 from fieldfare.core.errors import FieldfareError, NotFoundError, StateError, StorageError
@@ -41,6 +43,7 @@ class Engine:
         clock: the present, timezone-aware.
         uniform: random numbers in [0, 1), for jitter.
         observer: is told what happened, when no lock is held; what it raises is logged and changes nothing.
+        telemetry: measures the work.
 
     Attributes:
         reports: what devices report.
@@ -55,6 +58,7 @@ class Engine:
         clock: Callable[[], datetime],
         uniform: Callable[[], float],
         observer: Observer = _ignore,
+        telemetry: Telemetry = UNMEASURED,
     ) -> None:
         self._database = database
         self._blobs = blobs
@@ -66,10 +70,15 @@ class Engine:
         self._devices = DistinctDevices(settings.pace.window, secrets.token_bytes(16), clock())
         self._checking_in = threading.Lock()
         self._keeper = Keeper(
-            database, blobs, clock=clock, keep_checkpoints=settings.engine.keep_checkpoints, outbox=self._outbox
+            database,
+            blobs,
+            clock=clock,
+            keep_checkpoints=settings.engine.keep_checkpoints,
+            outbox=self._outbox,
+            telemetry=telemetry,
         )
         self._tasks = Tasks(database, blobs, self._keeper, clock)
-        self.reports = Reports(self._tasks, database, self._key, clock)
+        self.reports = Reports(self._tasks, database, self._key, clock, telemetry)
 
     def start(self) -> None:
         """Take up the tasks that had not ended, and remove blobs that a crash left behind.
@@ -191,6 +200,18 @@ class Engine:
         """When `work` may find something due without any call from outside."""
         run = self._tasks.find(task_id)
         return None if run is None else run.next_deadline()
+
+    # What is looked at from outside; all from memory.
+
+    def load(self) -> list[TaskLoad]:
+        """What every active task does now, oldest first."""
+        found = (self._tasks.find(task_id) for task_id in self._tasks.ids())
+        return [task_load(run) for run in sorted(filter(None, found), key=lambda run: run.record.created_at)]
+
+    def devices(self) -> int:
+        """Estimate of the devices that called lately."""
+        with self._checking_in:
+            return self._devices.count(self._clock())
 
     # Artifacts.
 

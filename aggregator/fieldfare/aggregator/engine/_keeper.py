@@ -17,6 +17,7 @@ from fieldfare.aggregator.engine._checkpoints import read_checkpoint, write_chec
 from fieldfare.aggregator.engine._events import Event, EventKind, Outbox
 from fieldfare.aggregator.engine._open_round import Attempt, OpenRound, fresh_round, with_result
 from fieldfare.aggregator.engine._task_run import TaskRun
+from fieldfare.aggregator.engine._telemetry import UNMEASURED, Telemetry
 from fieldfare.aggregator.storage import (
     BlobStore,
     CheckpointRecord,
@@ -44,6 +45,7 @@ class Keeper:
         clock: the present, timezone-aware.
         keep_checkpoints: newest versions kept beside version 0; 0 keeps all.
         outbox: gets what happened, after it is on disk; its caller delivers when no lock is held.
+        telemetry: measures snapshots and commits.
     """
 
     def __init__(
@@ -54,12 +56,14 @@ class Keeper:
         clock: Callable[[], datetime],
         keep_checkpoints: int,
         outbox: Outbox,
+        telemetry: Telemetry = UNMEASURED,
     ) -> None:
         self._database = database
         self._blobs = blobs
         self._clock = clock
         self._keep = keep_checkpoints
         self._outbox = outbox
+        self._telemetry = telemetry
         # An artifact is written, then referred to. Who removes unreferenced ones must not come in between.
         self.artifacts = threading.Lock()
 
@@ -105,7 +109,8 @@ class Keeper:
             return run.state is TaskState.RUNNING and self._begin_next(run)
         decision = run.decide(self._clock())
         if decision.verdict is Verdict.COMMIT:
-            self._commit(run, current)
+            with self._telemetry.operation("commit", run.task_id, current.number):
+                self._commit(run, current)
         elif decision.verdict is Verdict.ABANDON:
             self._abandon(run, current, decision.reason)
         else:
@@ -130,6 +135,11 @@ class Keeper:
             return True
         if run.pending(current) < current.threshold:
             return False
+        with self._telemetry.operation("snapshot", run.task_id, current.number):
+            self._write_snapshot(run, current)
+        return True
+
+    def _write_snapshot(self, run: TaskRun, current: OpenRound) -> None:
         frozen = current.accumulator.freeze()
         count = len(frozen.devices)
         key = _snapshot_key(current, frozen)
@@ -148,7 +158,6 @@ class Keeper:
                 raise
         else:
             self._adopt(run, current, attempt)
-        return True
 
     def _settle(self, run: TaskRun, current: OpenRound, attempt: Attempt) -> bool:
         """After a failure: whether the snapshot is there after all. Otherwise its blob goes.

@@ -10,6 +10,7 @@ from fieldfare.aggregator.engine._accumulator import Contribution
 from fieldfare.aggregator.engine._open_round import OpenRound
 from fieldfare.aggregator.engine._task_run import Standing, TaskRun
 from fieldfare.aggregator.engine._tasks import Tasks
+from fieldfare.aggregator.engine._telemetry import Telemetry
 from fieldfare.aggregator.storage import Database
 from fieldfare.core.aggregation import check_header, read_update, update_weight
 from fieldfare.core.errors import ProtocolError, UpdateError
@@ -40,13 +41,17 @@ class Reports:
         database: knows the reports of rounds that are over.
         key: seals tickets; 32 bytes.
         clock: the present, timezone-aware.
+        telemetry: measures how long reports take.
     """
 
-    def __init__(self, tasks: Tasks, database: Database, key: bytes, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, tasks: Tasks, database: Database, key: bytes, clock: Callable[[], datetime], telemetry: Telemetry
+    ) -> None:
         self._tasks = tasks
         self._database = database
         self._key = key
         self._clock = clock
+        self._telemetry = telemetry
 
     def read_ticket(self, header: aggregator_pb2.ReportHeader) -> Ticket:
         """The ticket of a report.
@@ -125,6 +130,10 @@ class Reports:
         Raises:
             UpdateError: the report is refused.
         """
+        with self._telemetry.operation("ingest", admission.run.task_id, admission.ticket.round_number):
+            return self._add(admission, payload, digest)
+
+    def _add(self, admission: Admission, payload: bytes | bytearray, digest: bytes) -> bool:
         ticket, header, run = admission.ticket, admission.header, admission.run
         spec = run.spec
         training = admission.round.record.kind is NextRound.TRAINING

@@ -1,0 +1,47 @@
+"""From the flags of `fieldfare serve` to its configuration."""
+
+import argparse
+import tomllib
+from typing import Any
+
+from fieldfare.aggregator.configuration import Configuration, read_configuration
+from fieldfare.core.errors import ConfigError
+
+
+def configured(options: argparse.Namespace) -> Configuration:
+    """The file's settings, with the flags on top, and `--set` on top of those.
+
+    Raises:
+        ConfigError: a file that cannot be read, an unknown key, a value that cannot be.
+    """
+    flags: dict[str, Any] = {
+        "state": options.state,
+        "listen": options.listen,
+        "admin_listen": options.admin_listen,
+        "security.tls_cert": options.tls_cert,
+        "security.tls_key": options.tls_key,
+        "limits.max_artifact_bytes": None if options.max_artifact_mb is None else options.max_artifact_mb * 2**20,
+        "engine.keep_checkpoints": options.keep_checkpoints,
+        "pace.shortest": None if options.come_back_s is None else f"{_seconds(options.come_back_s):f}s",
+        "observability.metrics_listen": options.metrics_listen,
+        "observability.log_format": options.log_format,
+        "observability.log_level": options.log_level,
+    }
+    return read_configuration(options.config, flags | dict(_setting(one) for one in options.set))
+
+
+def _seconds(value: float) -> float:
+    if not 0 < value <= 3600:  # noqa: PLR2004
+        raise ConfigError("must be a number of seconds, above 0 and at most 3600", field="--come-back-s")
+    return value
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """KEY=VALUE; a value that is none in TOML stands for itself as a text, so that 30s needs no quotes."""
+    name, equals, value = text.partition("=")
+    if not (name and equals and all(name.split("."))):
+        raise ConfigError(f"needs KEY=VALUE, such as limits.max_reports=200, got {text!r}", field="--set")
+    try:
+        return name, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return name, value

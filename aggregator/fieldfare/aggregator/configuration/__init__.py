@@ -1,0 +1,6 @@
+"""The aggregator's configuration file: typed TOML that refuses what it does not know."""
+
+from fieldfare.aggregator.configuration._configuration import Configuration, Key, keys, read_configuration
+from fieldfare.aggregator.configuration._printing import documentation, print_configuration
+
+__all__ = ["Configuration", "Key", "documentation", "keys", "print_configuration", "read_configuration"]

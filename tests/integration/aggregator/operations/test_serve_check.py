@@ -1,0 +1,122 @@
+"""`fieldfare serve --check` and `--print-config`: each thing that can be wrong is found and named."""
+
+import re
+import shutil
+import socket
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from fieldfare.aggregator import Aggregator
+from tests.integration.aggregator.operations.certificates import NOW, make_certificate
+from tests.integration.aggregator.test_commands import fieldfare
+
+FREE = ("--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
+
+
+def check(*flags: str | Path) -> tuple[int, dict[str, str]]:
+    status, output = fieldfare("serve", *FREE, *flags, "--check")
+    lines = [line.split(maxsplit=2) for line in output.splitlines()]
+    assert all(line[0] in {"ok", "FAILED"} for line in lines), output
+    assert status == int(any(line[0] == "FAILED" for line in lines))
+    return status, {line[1]: f"{line[0]} {line[2]}" for line in lines}
+
+
+def test_all_is_well(tmp_path: Path) -> None:
+    status, found = check("--state", tmp_path / "state", "--metrics-listen", "127.0.0.1:0")
+    assert status == 0
+    assert list(found) == ["rules", "devices", "admin", "metrics", "storage"]
+    assert found["storage"].endswith("the data base is made at the first start")
+    assert not list((tmp_path / "state" / "blobs").iterdir())
+    with Aggregator(tmp_path / "state"):
+        status, found = check("--state", tmp_path / "state")
+        assert status == 1
+        assert "another aggregator is running" in found["storage"]
+    status, found = check("--state", tmp_path / "state")
+    assert status == 0
+    assert "has the present schema" in found["storage"]
+
+
+def test_storage(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert "is not a folder" in check("--state", tmp_path / "file")[1]["storage"]
+    state = tmp_path / "state"
+    with Aggregator(state):
+        pass
+    engine = create_engine(f"sqlite:///{state / 'fieldfare.db'}")
+    with engine.begin() as connection:
+        connection.execute(text("update alembic_version set version_num = '9999'"))
+    engine.dispose()
+    assert "upgrade Fieldfare" in check("--state", state)[1]["storage"]
+    (state / "fieldfare.db").write_bytes(b"no data base at all" * 100)
+    assert "cannot open the data base" in check("--state", state)[1]["storage"]
+    shutil.rmtree(state / "blobs")
+    (state / "fieldfare.db").unlink()
+    (state / "blobs").write_text("")
+    assert "cannot use the folder" in check("--state", state)[1]["storage"]
+
+
+def test_ports_and_rules(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        where = f"127.0.0.1:{taken.getsockname()[1]}"
+        found = check("--state", tmp_path, "--listen", where, "--metrics-listen", where)[1]
+        assert "is taken" in found["devices"]
+        assert "is taken" in found["metrics"]
+        assert found["admin"].startswith("ok")
+    found = check("--state", tmp_path, "--listen", "0.0.0.0:0")[1]
+    assert "TLS is needed" in found["rules"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("good", "ok .*fits"),
+        ("soon", "renew it soon"),
+        ("expired", "FAILED .*expired on"),
+        ("other key", "FAILED .*is not the private key"),
+        ("no key", "FAILED cannot read"),
+        ("no certificate", "FAILED .*is no chain of certificates"),
+    ],
+)
+def test_certificates(tmp_path: Path, kind: str, words: str) -> None:
+    until = NOW + timedelta(days={"soon": 3, "expired": -1}.get(kind, 100))
+    cert, key = make_certificate(tmp_path, "one", until=until)
+    if kind == "other key":
+        key = make_certificate(tmp_path, "two")[1]
+    if kind == "no key":
+        key.unlink()
+    if kind == "no certificate":
+        cert.write_text("hello")
+    found = check("--state", tmp_path / "state", "--tls-cert", cert, "--tls-key", key)[1]
+    assert re.search(words, found["tls"]), found["tls"]
+
+
+def test_a_printed_configuration_runs(tmp_path: Path) -> None:
+    flags = ("--state", str(tmp_path / "state"), "--set", "limits.max_reports=7", "--set", "engine.receipt_wait=2s")
+    status, output = fieldfare("serve", *FREE, *flags, "--print-config")
+    assert status == 0
+    assert '\nreceipt_wait = "2s"' in output
+    (tmp_path / "aggregator.toml").write_text(output)
+    status, output = fieldfare("serve", "--config", tmp_path / "aggregator.toml", "--print-config")
+    assert output.encode() == (tmp_path / "aggregator.toml").read_bytes()
+    assert fieldfare("serve", "--config", tmp_path / "aggregator.toml", "--check")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ((), "give --state DIR"),
+        (("--set", "pace"), "--set: needs KEY=VALUE"),
+        (("--set", "pace=3"), "pace: must be a table"),
+        (("--set", "limits.max_report=3"), "did you mean 'max_reports'?"),
+        (("--come-back-s", "0"), "--come-back-s: must be a number of seconds"),
+        (("--config", "nowhere.toml"), "cannot read nowhere.toml"),
+    ],
+)
+def test_mistakes_get_one_clear_line(flags: tuple[str, ...], words: str) -> None:
+    status, output = fieldfare("serve", *FREE, *flags)
+    assert status == 2
+    assert words in output
+    assert output.count("\n") == 1
