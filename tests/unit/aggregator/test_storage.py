@@ -143,13 +143,13 @@ def test_a_round_from_snapshot_to_commit(database: Database) -> None:
     database.begin_round(ROUND)
     assert database.newest_round(TASK.task_id) == ROUND
     record = replace(ROUND, state=RoundState.COLLECTING, reported=2)
-    database.save_snapshot(record, snapshot(2), DEVICES[:2])
-    database.save_snapshot(record, snapshot(2, "snapshots/b"), DEVICES[:2])
+    database.save_snapshot(record, snapshot(2), DEVICES[:2], at=NOW)
+    database.save_snapshot(record, snapshot(2, "snapshots/b"), DEVICES[:2], at=NOW)
     assert database.snapshot(TASK.task_id, 1) == snapshot(2, "snapshots/b")
     assert database.counted(TASK.task_id, 1) == frozenset(DEVICES[:2])
     assert database.blob_keys() == {"snapshots/b", artifact_key(b"p" * 32), artifact_key(b"0" * 32)}
     with pytest.raises(StorageError, match="counts 3 devices, but its sum holds 4"):
-        database.save_snapshot(record, snapshot(4), DEVICES[:3])
+        database.save_snapshot(record, snapshot(4), DEVICES[:3], at=NOW)
     assert database.counted(TASK.task_id, 1) == frozenset(DEVICES[:2])
     done = replace(record, state=RoundState.COMMITTED, reported=3, ended_at=NOW)
     second = CheckpointRecord(TASK.task_id, 1, Artifact(b"1" * 32, 5), NOW, Artifact(b"s" * 32, 9))
@@ -164,7 +164,10 @@ def test_a_round_from_snapshot_to_commit(database: Database) -> None:
     assert database.rounds(TASK.task_id) == [done]
     assert database.rounds(TASK.task_id, after=1) == []
     assert database.refers_to(b"s" * 32) == 9
-    for late in (lambda: database.commit_round(done, []), lambda: database.save_snapshot(done, snapshot(3), [])):
+    for late in (
+        lambda: database.commit_round(done, []),
+        lambda: database.save_snapshot(done, snapshot(3), [], at=NOW),
+    ):
         with pytest.raises(StateError, match="not open"):
             late()
 
@@ -187,7 +190,7 @@ def test_what_came_to_nothing_counts_nobody(database: Database) -> None:
     for number in (1, 2):
         record = replace(ROUND, number=number)
         database.begin_round(record)
-        database.save_snapshot(record, replace(snapshot(2), number=number), DEVICES[:2])
+        database.save_snapshot(record, replace(snapshot(2), number=number), DEVICES[:2], at=NOW)
         if number == 1:
             database.abandon_round(replace(record, state=RoundState.ABANDONED, reason="few", ended_at=NOW))
         else:
@@ -233,3 +236,62 @@ def test_state_that_is_no_folder(tmp_path: Path) -> None:
     for path in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(StorageError, match="not a folder"):
             StateFolder(path)
+
+
+def test_reports_for_assignments_of_earlier_rounds_count_where_they_came(database: Database) -> None:
+    database.add_task(TASK, FIRST)
+    first, second = (replace(ROUND, number=number, reported=0) for number in (1, 2))
+    database.begin_round(first)
+    done = replace(first, state=RoundState.COMMITTED, ended_at=NOW, reported=1)
+    database.commit_round(done, DEVICES[:1])
+    database.begin_round(second)
+    later = NOW + timedelta(hours=1)
+    two = replace(second, reported=2)
+    database.save_snapshot(two, replace(snapshot(2), number=2), DEVICES[1:3], at=later, earlier={DEVICES[1]: 1})
+    assert database.counted(TASK.task_id, 1) == frozenset(DEVICES[:1])
+    assert database.counted(TASK.task_id, 2) == frozenset(DEVICES[1:3])
+    assert database.counted_earlier(TASK.task_id, 2) == {DEVICES[1]: 1}
+    # What counts is the round of the assignment: that is what a device asks for.
+    assert database.is_counted(TASK.task_id, 1, DEVICES[1])
+    assert not database.is_counted(TASK.task_id, 2, DEVICES[1])
+    # The first device's assignment has counted already: it cannot count a second time, in another round.
+    three = replace(snapshot(3, "snapshots/b"), number=2)
+    with pytest.raises(StorageError, match="counts 2 devices, but its sum holds 3"):
+        database.save_snapshot(replace(two, reported=3), three, DEVICES[:1], at=later, earlier={DEVICES[0]: 1})
+    assert database.participations(TASK.task_id, since=NOW) == {
+        DEVICES[0]: NOW,
+        DEVICES[1]: later,
+        DEVICES[2]: later,
+    }
+    assert set(database.participations(TASK.task_id, since=later)) == {DEVICES[1], DEVICES[2]}
+    database.abandon_round(replace(two, state=RoundState.ABANDONED, ended_at=later))
+    assert not database.is_counted(TASK.task_id, 1, DEVICES[1])
+    assert database.is_counted(TASK.task_id, 1, DEVICES[0])
+
+
+def test_old_ids_are_forgotten_but_not_those_of_an_open_round(database: Database) -> None:
+    database.add_task(TASK, FIRST)
+    for number in (1, 2):
+        record = replace(ROUND, number=number, reported=2)
+        database.begin_round(replace(record, reported=0))
+        database.save_snapshot(record, replace(snapshot(2), number=number), DEVICES[:2], at=NOW)
+        if number == 1:
+            database.commit_round(replace(record, state=RoundState.COMMITTED, ended_at=NOW), [])
+    assert database.forget_counted(TASK.task_id, before=NOW) == 0
+    assert database.forget_counted("other", before=NOW + timedelta(days=1)) == 0
+    assert database.forget_counted(TASK.task_id, before=NOW + timedelta(days=1)) == 2
+    assert [len(database.counted(TASK.task_id, number)) for number in (1, 2)] == [0, 2]
+
+
+def test_strays_are_added_to_rounds_that_are_over(database: Database) -> None:
+    database.add_task(TASK, FIRST)
+    database.begin_round(ROUND)
+    done = replace(ROUND, state=RoundState.COMMITTED, ended_at=NOW, kind=NextRound.TRAINING, late=1, duplicates=2)
+    assert database.evaluations(TASK.task_id) == 0
+    database.commit_round(done, [])
+    database.add_strays(TASK.task_id, 1, late=3, duplicates=4)
+    assert database.rounds(TASK.task_id) == [replace(done, late=4, duplicates=6)]
+    evaluation = replace(ROUND, number=2, kind=NextRound.EVALUATION)
+    database.begin_round(evaluation)
+    database.commit_round(replace(evaluation, state=RoundState.COMMITTED, ended_at=NOW), [])
+    assert database.evaluations(TASK.task_id) == 1

@@ -83,11 +83,11 @@ class FlakyDatabase:
         if name not in {"save_snapshot", "commit_round", "abandon_round", "begin_round"}:
             return method
 
-        def flaky(*args: Any) -> Any:
+        def flaky(*args: Any, **named: Any) -> Any:
             if self.before:
                 self.before -= 1
                 raise StorageError("cannot write to the data base: disk I/O error")
-            result = method(*args)
+            result = method(*args, **named)
             if self.after:
                 self.after -= 1
                 raise StorageError("the answer was lost")

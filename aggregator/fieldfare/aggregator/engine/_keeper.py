@@ -152,7 +152,8 @@ class Keeper:
         try:
             if key:
                 self._blobs.put(key, [frozen.result])
-            self._database.save_snapshot(attempt.record, attempt.snapshot, frozen.devices - current.on_disk)
+            new = frozen.devices - current.on_disk
+            self._database.save_snapshot(attempt.record, attempt.snapshot, new, at=self._clock())
         except FieldfareError:
             if not self._settle(run, current, attempt):
                 raise

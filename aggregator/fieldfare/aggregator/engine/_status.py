@@ -1,5 +1,6 @@
 """Records as people see them."""
 
+import json
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -49,6 +50,11 @@ def round_status(record: RoundRecord) -> task_pb2.RoundStatus:
         started_at=_timestamp(record.started_at),
         ended_at=_timestamp(record.ended_at),
         reason=record.reason,
+        refusals=[
+            task_pb2.RefusalCount(reason=reason, count=count) for reason, count in json.loads(record.refusals).items()
+        ],
+        late=record.late,
+        duplicates=record.duplicates,
     )
 
 

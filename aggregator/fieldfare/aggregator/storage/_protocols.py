@@ -1,11 +1,15 @@
 """The two interfaces that the engine needs of storage."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Protocol
 
 from fieldfare.aggregator.storage._records import CheckpointRecord, RoundRecord, SnapshotRecord, TaskRecord
 from fieldfare.core.tasks import TaskState
+
+NONE_EARLIER: Mapping[bytes, int] = MappingProxyType({})
+"""Every device reports for the very round in which it is counted."""
 
 
 def artifact_key(sha256: bytes) -> str:
@@ -90,6 +94,14 @@ class Database(Protocol):
         """The newest committed evaluation round."""
         ...
 
+    def evaluations(self, task_id: str) -> int:
+        """Evaluation rounds that were committed."""
+        ...
+
+    def add_strays(self, task_id: str, number: int, *, late: int, duplicates: int) -> None:
+        """So many more reports came for a round that is over."""
+        ...
+
     def begin_round(self, record: RoundRecord) -> None:
         """A new open round. Made again after a lost answer, it changes nothing.
 
@@ -98,8 +110,23 @@ class Database(Protocol):
         """
         ...
 
-    def save_snapshot(self, record: RoundRecord, snapshot: SnapshotRecord, devices: Iterable[bytes]) -> None:
+    def save_snapshot(
+        self,
+        record: RoundRecord,
+        snapshot: SnapshotRecord,
+        devices: Iterable[bytes],
+        *,
+        at: datetime,
+        earlier: Mapping[bytes, int] = NONE_EARLIER,
+    ) -> None:
         """Replace the round's snapshot and count these devices in; the round's counts are brought up to date.
+
+        Args:
+            record: the round.
+            snapshot: takes the place of the one before.
+            devices: those that are new in it.
+            at: when they were counted.
+            earlier: which of them report for an assignment of an earlier round, and of which.
 
         Raises:
             StorageError: also when the devices counted in are then not as many as the snapshot holds.
@@ -111,7 +138,19 @@ class Database(Protocol):
         ...
 
     def counted(self, task_id: str, number: int) -> frozenset[bytes]:
-        """Ids of the devices that are counted in."""
+        """Ids of the devices that are counted in this round."""
+        ...
+
+    def counted_earlier(self, task_id: str, number: int) -> dict[bytes, int]:
+        """Which of them reported for an assignment of an earlier round, and of which."""
+        ...
+
+    def participations(self, task_id: str, *, since: datetime) -> dict[bytes, datetime]:
+        """When each device was last counted for the task, where that was at `since` or later."""
+        ...
+
+    def forget_counted(self, task_id: str, *, before: datetime) -> int:
+        """Remove ids that were counted before this moment, in rounds that are over; returns how many."""
         ...
 
     def participants(self, task_id: str, number: int, devices: Iterable[bytes]) -> tuple[int, int]:
@@ -119,13 +158,20 @@ class Database(Protocol):
         ...
 
     def is_counted(self, task_id: str, number: int, device: bytes) -> bool:
-        """Whether the device's report is counted in, and so acknowledged."""
+        """Whether the device's report for its assignment of this round is counted in, and so acknowledged."""
         ...
 
     def commit_round(
-        self, record: RoundRecord, devices: Iterable[bytes], checkpoint: CheckpointRecord | None = None
+        self,
+        record: RoundRecord,
+        devices: Iterable[bytes],
+        checkpoint: CheckpointRecord | None = None,
+        *,
+        earlier: Mapping[bytes, int] = NONE_EARLIER,
     ) -> None:
         """Close an open round as committed: count in the last devices, add the checkpoint, remove the snapshot.
+
+        `earlier` is as for `save_snapshot`; the devices are counted at `record.ended_at`.
 
         Raises:
             StateError: the round is not open any more.

@@ -50,6 +50,8 @@ class RoundRecord:
     Attributes:
         metrics: `MetricTotals.to_json()`, exact.
         refusals: refused reports by the reason's short name.
+        late: reports that came when the round or their time was over.
+        duplicates: reports that were counted already.
     """
 
     task_id: str
@@ -69,6 +71,8 @@ class RoundRecord:
     bytes_down: int = 0
     metrics: str = "{}"
     refusals: str = "{}"
+    late: int = 0
+    duplicates: int = 0
 
 
 @dataclass(frozen=True, slots=True)

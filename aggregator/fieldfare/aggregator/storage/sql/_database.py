@@ -2,8 +2,9 @@
 
 import contextlib
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -12,11 +13,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from fieldfare.aggregator.storage._errors import DamagedError
-from fieldfare.aggregator.storage._protocols import artifact_key
+from fieldfare.aggregator.storage._protocols import NONE_EARLIER, artifact_key
 from fieldfare.aggregator.storage._records import CheckpointRecord, RoundRecord, SnapshotRecord, TaskRecord
 from fieldfare.aggregator.storage.sql import _rows as rows
 from fieldfare.aggregator.storage.sql import _tables as t
 from fieldfare.aggregator.storage.sql._errors import cause
+from fieldfare.aggregator.storage.sql._rows import micros, moment
 from fieldfare.aggregator.storage.sql._security import SqlSecurityStore
 from fieldfare.core.errors import StateError, StorageError
 from fieldfare.core.rounds import TICKET_KEY_BYTES, RoundState
@@ -76,7 +78,7 @@ class SqlDatabase:
 
     def set_task_state(self, task_id: str, state: TaskState, reason: str, ended_at: datetime | None) -> None:
         """See `Database.set_task_state`."""
-        ended = rows.micros(ended_at)
+        ended = micros(ended_at)
         with self._write() as connection:
             values = {"state": state.value, "reason": reason, "ended_at": ended}
             connection.execute(update(t.tasks).where(t.tasks.c.task_id == task_id).values(**values))
@@ -146,13 +148,36 @@ class SqlDatabase:
             if found is None:
                 raise StateError(f"round {record.number} of task {record.task_id} has begun as another one")
 
-    def save_snapshot(self, record: RoundRecord, snapshot: SnapshotRecord, devices: Iterable[bytes]) -> None:
+    def evaluations(self, task_id: str) -> int:
+        """See `Database.evaluations`."""
+        c = t.rounds.c
+        kind, state = NextRound.EVALUATION.value, RoundState.COMMITTED.value
+        mine = select(func.count()).where(c.task_id == task_id, c.kind == kind, c.state == state)
+        return int(self._all(mine)[0][0])
+
+    def add_strays(self, task_id: str, number: int, *, late: int, duplicates: int) -> None:
+        """See `Database.add_strays`."""
+        c = t.rounds.c
+        which = (c.task_id == task_id) & (c.number == number)
+        values = {"late": c.late + late, "duplicates": c.duplicates + duplicates}
+        with self._write() as connection:
+            connection.execute(update(t.rounds).where(which).values(**values))
+
+    def save_snapshot(
+        self,
+        record: RoundRecord,
+        snapshot: SnapshotRecord,
+        devices: Iterable[bytes],
+        *,
+        at: datetime,
+        earlier: Mapping[bytes, int] = NONE_EARLIER,
+    ) -> None:
         """See `Database.save_snapshot`."""
         with self._write() as connection:
             self._update_open(connection, record)
             _drop_snapshot(connection, record)
             connection.execute(insert(t.snapshots).values(replica=_REPLICA, **rows.from_snapshot(snapshot)))
-            self._count_in(connection, record, devices, snapshot.count)
+            _count_in(connection, record, _Counts(devices, at, earlier), snapshot.count)
 
     def snapshot(self, task_id: str, number: int) -> SnapshotRecord | None:
         """See `Database.snapshot`."""
@@ -164,14 +189,14 @@ class SqlDatabase:
         """See `Database.counted`."""
         c = t.counted.c
         return frozenset(
-            row[0] for row in self._all(select(c.device_id).where(c.task_id == task_id, c.number == number))
+            row[0] for row in self._all(select(c.device_id).where(c.task_id == task_id, c.counted_in == number))
         )
 
     def participants(self, task_id: str, number: int, devices: Iterable[bytes]) -> tuple[int, int]:
         """See `Database.participants`."""
         c, r = t.counted.c, t.rounds.c
         rounds = select(r.number).where(r.task_id == task_id, r.kind == NextRound.TRAINING.value, r.number < number)
-        earlier = select(func.count(distinct(c.device_id))).where(c.task_id == task_id, c.number.in_(rounds))
+        earlier = select(func.count(distinct(c.device_id))).where(c.task_id == task_id, c.counted_in.in_(rounds))
         asked = list(devices)
         with self._read() as connection:
             before = connection.scalar(earlier) or 0
@@ -181,6 +206,26 @@ class SqlDatabase:
                 again += connection.scalar(earlier.where(c.device_id.in_(ids))) or 0
         return before, again
 
+    def counted_earlier(self, task_id: str, number: int) -> dict[bytes, int]:
+        """See `Database.counted_earlier`."""
+        c = t.counted.c
+        mine = select(c.device_id, c.number).where(c.task_id == task_id, c.counted_in == number, c.number != number)
+        return {row.device_id: row.number for row in self._all(mine)}
+
+    def participations(self, task_id: str, *, since: datetime) -> dict[bytes, datetime]:
+        """See `Database.participations`."""
+        c = t.counted.c
+        mine = select(c.device_id, func.max(c.counted_at)).where(c.task_id == task_id, c.counted_at >= micros(since))
+        return {row[0]: moment(row[1]) for row in self._all(mine.group_by(c.device_id))}
+
+    def forget_counted(self, task_id: str, *, before: datetime) -> int:
+        """See `Database.forget_counted`."""
+        c, r = t.counted.c, t.rounds.c
+        still_open = select(r.number).where(r.task_id == task_id, r.state.in_(_OPEN_ROUND))
+        old = (c.task_id == task_id) & (c.counted_at < micros(before)) & c.counted_in.not_in(still_open)
+        with self._write() as connection:
+            return int(connection.execute(delete(t.counted).where(old)).rowcount)
+
     def is_counted(self, task_id: str, number: int, device: bytes) -> bool:
         """See `Database.is_counted`."""
         c = t.counted.c
@@ -188,13 +233,19 @@ class SqlDatabase:
         return self._first(query) is not None
 
     def commit_round(
-        self, record: RoundRecord, devices: Iterable[bytes], checkpoint: CheckpointRecord | None = None
+        self,
+        record: RoundRecord,
+        devices: Iterable[bytes],
+        checkpoint: CheckpointRecord | None = None,
+        *,
+        earlier: Mapping[bytes, int] = NONE_EARLIER,
     ) -> None:
         """See `Database.commit_round`."""
         with self._write() as connection:
             self._update_open(connection, record)
             _drop_snapshot(connection, record)
-            self._count_in(connection, record, devices, record.reported)
+            counts = _Counts(devices, record.ended_at or record.started_at, earlier)
+            _count_in(connection, record, counts, record.reported)
             if checkpoint is not None:
                 connection.execute(insert(t.checkpoints).values(**rows.from_checkpoint(checkpoint)))
 
@@ -224,17 +275,6 @@ class SqlDatabase:
         if connection.execute(update(t.rounds).where(which).values(**rows.from_round(record))).rowcount != 1:
             raise StateError(f"round {record.number} of task {record.task_id} is not open")
 
-    def _count_in(self, connection: Connection, record: RoundRecord, devices: Iterable[bytes], total: int) -> None:
-        values = [{"task_id": record.task_id, "number": record.number, "device_id": one} for one in devices]
-        if values:
-            # A write whose answer was lost is made again: rows that are there already are no error.
-            connection.execute(_dialect(connection).insert(t.counted).on_conflict_do_nothing(), values)
-        c = t.counted.c
-        mine = select(func.count()).select_from(t.counted).where(c.task_id == record.task_id, c.number == record.number)
-        found = connection.scalar(mine)
-        if found != total:
-            raise StorageError(f"round {record.number} counts {found} devices, but its sum holds {total} updates")
-
     def _first(self, query: Any) -> Row[Any] | None:
         with self._read() as connection:
             return connection.execute(query).first()
@@ -258,6 +298,28 @@ class SqlDatabase:
                 yield connection
         except SQLAlchemyError as error:
             raise StorageError(f"cannot write to the data base: {cause(error)}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """Devices that are counted in, when, and which of them for an assignment of an earlier round."""
+
+    devices: Iterable[bytes]
+    at: datetime
+    earlier: Mapping[bytes, int]
+
+
+def _count_in(connection: Connection, record: RoundRecord, counts: _Counts, total: int) -> None:
+    same = {"task_id": record.task_id, "counted_in": record.number, "counted_at": micros(counts.at)}
+    values = [{**same, "number": counts.earlier.get(one, record.number), "device_id": one} for one in counts.devices]
+    if values:
+        # A write whose answer was lost is made again: rows that are there already are no error.
+        connection.execute(_dialect(connection).insert(t.counted).on_conflict_do_nothing(), values)
+    c = t.counted.c
+    mine = select(func.count()).where(c.task_id == record.task_id, c.counted_in == record.number)
+    found = connection.scalar(mine)
+    if found != total:
+        raise StorageError(f"round {record.number} counts {found} devices, but its sum holds {total} updates")
 
 
 def _dialect(connection: Connection) -> Any:
@@ -289,4 +351,4 @@ def _drop_snapshot(connection: Connection, record: RoundRecord) -> None:
 
 def _uncount(connection: Connection, task_id: str, number: int) -> None:
     """The round came to nothing: no device may be told that it counts."""
-    connection.execute(delete(t.counted).where(t.counted.c.task_id == task_id, t.counted.c.number == number))
+    connection.execute(delete(t.counted).where(t.counted.c.task_id == task_id, t.counted.c.counted_in == number))

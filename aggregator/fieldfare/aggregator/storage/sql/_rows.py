@@ -26,6 +26,8 @@ _PLAIN_ROUND = (
     "bytes_down",
     "metrics",
     "refusals",
+    "late",
+    "duplicates",
 )
 _SNAPSHOT = ("task_id", "number", "blob_key", "count", "weight", "metrics")
 

@@ -93,6 +93,8 @@ counted = Table(
 )
 
 Index("tasks_name", tasks.c.name)
+Index("counted_in_round", counted.c.task_id, counted.c.counted_in)
+Index("counted_when", counted.c.task_id, counted.c.counted_at)
 
 enrollment_keys = Table(
     "enrollment_keys",
