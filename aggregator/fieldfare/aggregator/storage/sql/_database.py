@@ -215,8 +215,9 @@ class SqlDatabase:
     def participations(self, task_id: str, *, since: datetime) -> dict[bytes, datetime]:
         """See `Database.participations`."""
         c = t.counted.c
-        mine = select(c.device_id, func.max(c.counted_at)).where(c.task_id == task_id, c.counted_at >= micros(since))
-        return {row[0]: moment(row[1]) for row in self._all(mine.group_by(c.device_id))}
+        last = func.max(c.counted_at).label("last")
+        mine = select(c.device_id, last).where(c.task_id == task_id, c.counted_at >= micros(since))
+        return {row.device_id: moment(row.last) for row in self._all(mine.group_by(c.device_id))}
 
     def forget_counted(self, task_id: str, *, before: datetime) -> int:
         """See `Database.forget_counted`."""
