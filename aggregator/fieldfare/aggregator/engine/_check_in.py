@@ -8,11 +8,14 @@ from fieldfare.aggregator.engine._task_run import Grant, TaskRun
 from fieldfare.aggregator.engine._tasks import Tasks
 from fieldfare.core.errors import ProtocolError
 from fieldfare.core.rounds import Ticket, seal_ticket
-from fieldfare.core.tasks import TaskState
+from fieldfare.core.tasks import Algorithm, TaskState
 from fieldfare.protos.v1 import aggregator_pb2
 
 DEVICE_ID_BYTES = 16
 _POPULATION = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+_ALWAYS_THERE = (Algorithm.FEDAVG.value, Algorithm.DSGD.value)
+"""What devices that name no algorithm can do."""
 
 Choice = tuple[TaskRun, Grant]
 
@@ -61,10 +64,13 @@ def make_assignment(key: bytes, choice: Choice, device: bytes, now: datetime) ->
         checkpoint_version=record.checkpoint_version,
         checkpoint=artifact_ref(grant.round.checkpoint),
         local=run.spec.local.to_proto(),
-        algorithm=run.spec.aggregation.algorithm.value,
+        algorithm=run.spec.aggregation.algorithm.on_device.value,
         encoding=run.spec.encoding,
         max_abs_value=run.spec.aggregation.max_abs_value,
+        max_norm=run.spec.aggregation.max_norm,
     )
+    if grant.round.control is not None:
+        proto.control.CopyFrom(artifact_ref(grant.round.control))
     proto.report_within.FromTimedelta(grant.deadline - now)
     return proto
 
@@ -75,4 +81,7 @@ def _lacking(run: TaskRun, capabilities: aggregator_pb2.Capabilities) -> str | N
         return "the device speaks no protocol version that this aggregator knows: upgrade it"
     if missing := sorted(run.stages - set(capabilities.encoding_stages)):
         return f"task {run.spec.name!r} needs the encoding {', '.join(missing)}, which the device does not offer"
+    needed = run.spec.aggregation.algorithm.on_device
+    if needed.value not in (capabilities.algorithms or _ALWAYS_THERE):
+        return f"task {run.spec.name!r} needs the algorithm {needed.name}, which the device does not offer"
     return None

@@ -229,7 +229,7 @@ class Engine:
         ticket = None if sealed is None else open_ticket(self._key, sealed)
         task_id = "" if ticket is None else ticket.task_id.hex()
         if (run := self._tasks.find(task_id)) is not None:
-            for artifact in (run.record.plan, run.checkpoint.artifact):
+            for artifact in filter(None, (run.record.plan, run.checkpoint.artifact, run.control)):
                 if artifact.sha256 == sha256:
                     return artifact.size_bytes, ticket
         size = self._database.refers_to(sha256, task_id)

@@ -38,6 +38,7 @@ class OpenRound:
         machine: guarded by the task's state lock.
         on_disk: the devices that the newest snapshot holds; `blob_key` is its sum. Both are the keeper's.
         doubtful: a snapshot of which it is not known yet whether its transaction took effect. The keeper's too.
+        control: SCAFFOLD: the server's control variate that devices are given; None while it is zero.
         bytes_down: guarded by the task's state lock, like `refusals`.
     """
 
@@ -49,6 +50,7 @@ class OpenRound:
     on_disk: frozenset[bytes] = frozenset()
     blob_key: str = ""
     doubtful: Attempt | None = None
+    control: Artifact | None = None
     bytes_down: int = 0
     refusals: Counter[str] = field(default_factory=Counter)
 

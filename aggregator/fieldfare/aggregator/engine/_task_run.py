@@ -13,6 +13,7 @@ from fieldfare.core.encodings import stage_names
 from fieldfare.core.errors import UpdateError
 from fieldfare.core.plans import Manifest
 from fieldfare.core.rounds import Decision, Ticket, Verdict
+from fieldfare.core.sessions import Artifact
 from fieldfare.core.tasks import Algorithm, NextRound, TaskProgress, TaskSpec, TaskState
 
 _WAIT = Decision(Verdict.WAIT)
@@ -81,6 +82,11 @@ class TaskRun:
     def scaffold(self) -> bool:
         """Whether devices and server keep control variates."""
         return self.spec.aggregation.algorithm is Algorithm.SCAFFOLD
+
+    @property
+    def control(self) -> Artifact | None:
+        """SCAFFOLD: the server's control variate, the whole state of its optimiser; None while it is zero."""
+        return self.checkpoint.optimizer_state if self.scaffold else None
 
     @property
     def state(self) -> TaskState:
@@ -200,6 +206,8 @@ class TaskRun:
 
     def begin(self, current: OpenRound) -> None:
         """The round is on disk: devices may be asked."""
+        if current.record.kind is NextRound.TRAINING:
+            current.control = self.control
         with self._lock:
             self._open = current
             self.next_number = current.number + 1

@@ -30,7 +30,7 @@ class FetchArtifact:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Train or evaluate with the two cached artifacts until `deadline`; send back a `WorkResult`."""
+    """Train or evaluate with the cached artifacts until `deadline`; send back a `WorkResult`."""
 
     assignment: Assignment
     deadline: datetime
@@ -44,7 +44,8 @@ class WorkResult:
         outcome: code of `Outcome`.
         example_count: examples behind update or metrics; 0 unless the outcome is DONE.
         metrics: sums over this device's examples.
-        vector: the weight delta or gradient, `(n,)` float32; None for evaluation, or unless DONE.
+        vector: the weight delta or gradient, `(n,)` float32; SCAFFOLD: the deltas of weights and control variate,
+            `(2 n,)`; None for evaluation, or unless DONE.
         detail: for the device's own log.
     """
 
@@ -94,6 +95,19 @@ class AskReceipt:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepControl:
+    """The task's report is counted: add `delta` to the device's control variate, once a round; send back None.
+
+    Attributes:
+        delta: `(n,)` float32, as the aggregator read it.
+    """
+
+    task_id: str
+    round_number: int
+    delta: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
 class Forget:
     """Remove the kept report from disk; send back None."""
 
@@ -106,7 +120,7 @@ class Wait:
     reason: str
 
 
-Action = CheckIn | FetchArtifact | Work | Keep | Send | AskReceipt | Forget | Wait
+Action = CheckIn | FetchArtifact | Work | Keep | Send | AskReceipt | KeepControl | Forget | Wait
 
 
 class Ended(Enum):

@@ -29,7 +29,11 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """One round's work for this device; the fields are described in `aggregator.proto`."""
+    """One round's work for this device; the fields are described in `aggregator.proto`.
+
+    Attributes:
+        control: for SCAFFOLD; None in its first round, when the server's control variate is zero.
+    """
 
     ticket: bytes
     task_id: str
@@ -43,6 +47,8 @@ class Assignment:
     encoding: encoding_pb2.Encoding
     report_within: timedelta
     max_abs_value: float
+    max_norm: float = 0.0
+    control: Artifact | None = None
 
 
 def read_assignment(proto: aggregator_pb2.Assignment, *, max_artifact_bytes: int) -> Assignment:
@@ -69,6 +75,11 @@ def read_assignment(proto: aggregator_pb2.Assignment, *, max_artifact_bytes: int
         raise ProtocolError("the assignment leaves no time to report, or more than 7 days")
     if not 0 < proto.max_abs_value < math.inf:
         raise ProtocolError("the assignment allows no value to report")
+    if not 0 <= proto.max_norm < math.inf:
+        raise ProtocolError("the assignment's bound of the norm is no number")
+    control = None
+    if algorithm is Algorithm.SCAFFOLD and kind is NextRound.TRAINING and proto.HasField("control"):
+        control = _artifact(proto.control, "control variate", max_artifact_bytes)
     return Assignment(
         ticket=proto.ticket,
         task_id=proto.task_id,
@@ -82,6 +93,8 @@ def read_assignment(proto: aggregator_pb2.Assignment, *, max_artifact_bytes: int
         encoding=proto.encoding,
         report_within=report_within,
         max_abs_value=proto.max_abs_value,
+        max_norm=proto.max_norm,
+        control=control,
     )
 
 

@@ -1,13 +1,17 @@
 """The protocol from the device's side, as a generator without sockets, files or clocks."""
 
+import math
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import numpy as np
 from google.protobuf.duration_pb2 import Duration
+from numpy.typing import NDArray
 
-from fieldfare.core.encodings import decode_update, encode_update
+from fieldfare.core.aggregation import check_norm
+from fieldfare.core.encodings import decode_update, encode_update, encoded_bytes
 from fieldfare.core.errors import ProtocolError, TransportError, UpdateError
 from fieldfare.core.metrics import metrics_from_proto, metrics_to_proto
 from fieldfare.core.sessions._actions import (
@@ -18,6 +22,7 @@ from fieldfare.core.sessions._actions import (
     FetchArtifact,
     Forget,
     Keep,
+    KeepControl,
     KeptReport,
     Participation,
     Send,
@@ -26,7 +31,7 @@ from fieldfare.core.sessions._actions import (
     WorkResult,
 )
 from fieldfare.core.sessions._assignment import Assignment, read_assignment
-from fieldfare.core.weights import TensorSpec, specs_to_proto
+from fieldfare.core.weights import TensorSpec, specs_from_proto, specs_to_proto, total_size
 from fieldfare.protos.v1 import aggregator_pb2
 
 PROTOCOL_VERSION = 1
@@ -116,7 +121,7 @@ def participate(
             return _come_back(answer)
         assignment = read_assignment(answer.assignment, max_artifact_bytes=settings.max_artifact_bytes)
         deadline = now() + assignment.report_within
-        for artifact in (assignment.plan, assignment.checkpoint):
+        for artifact in filter(None, (assignment.plan, assignment.checkpoint, assignment.control)):
             yield from _retrying(FetchArtifact(artifact, assignment.ticket), uniform, settings)
     except TransportError as error:
         return Participation(Ended.UNREACHABLE, settings.back_off(settings.tries, uniform()), str(error))
@@ -146,8 +151,7 @@ def _make_report(
     try:
         metrics_from_proto(metrics_to_proto(result.metrics or {}))
         if result.vector is not None:
-            payload = encode_update(assignment.encoding, result.vector)
-            decode_update(assignment.encoding, payload, result.vector.size, max_abs_value=assignment.max_abs_value)
+            payload = _encoded(assignment, result.vector)
     except UpdateError as error:
         result, payload = WorkResult(aggregator_pb2.OUTCOME_FAILED, detail=str(error)), b""
     header.outcome = result.outcome
@@ -159,6 +163,22 @@ def _make_report(
             header.encoding.CopyFrom(assignment.encoding)
             header.payload_bytes = len(payload)
     return KeptReport(header, payload, assignment.task_id, assignment.round_number), result
+
+
+def _encoded(assignment: Assignment, vector: NDArray[np.float32]) -> bytes:
+    """The payload, held to what the aggregator will hold it to."""
+    parts = assignment.algorithm.vectors
+    size, rest = divmod(vector.size, parts)
+    if rest:
+        raise UpdateError("length", f"the update has {vector.size} values, which are not {parts} vectors")
+    payload = encode_update(assignment.encoding, vector, parts=parts)
+    bound = assignment.max_abs_value
+    check_norm(
+        decode_update(assignment.encoding, payload, size, max_abs_value=bound, parts=parts),
+        assignment.max_norm,
+        parts=parts,
+    )
+    return payload
 
 
 def _withdraw(
@@ -198,6 +218,9 @@ def _settle(
             return Participation(Ended.UNREACHABLE, after, str(error), assignment, metrics)
         status = receipt.status
         if status in _FINAL:
+            delta = _control_delta(report) if _FINAL[status] is Ended.COUNTED else None
+            if delta is not None:
+                yield KeepControl(report.task_id, report.round_number, delta)
             yield Forget()
             return Participation(_FINAL[status], _delay_of(receipt), receipt.detail, assignment, metrics)
         if now() >= give_up:
@@ -213,6 +236,14 @@ def _settle(
             action = Send(report)
         else:
             raise ProtocolError(f"the receipt has the status {status}, which this version does not know; upgrade")
+
+
+def _control_delta(report: KeptReport) -> NDArray[np.float32] | None:
+    """The second vector of a report that has two."""
+    encoding, size = report.header.encoding, total_size(specs_from_proto(report.header.tensors))
+    if not size or len(report.payload) != 2 * encoded_bytes(encoding, size):
+        return None
+    return decode_update(encoding, report.payload, size, max_abs_value=math.inf, parts=2)[size:]
 
 
 _FINAL = {

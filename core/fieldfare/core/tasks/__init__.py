@@ -1,6 +1,13 @@
 """What an engineer may ask for (`TaskSpec`), the states of a task, and what it does next."""
 
-from fieldfare.core.tasks._aggregation import AggregationSpec, Algorithm, AsynchronousSpec, Combiner, Weighting
+from fieldfare.core.tasks._aggregation import (
+    DEVICE_ALGORITHMS,
+    AggregationSpec,
+    Algorithm,
+    AsynchronousSpec,
+    Combiner,
+    Weighting,
+)
 from fieldfare.core.tasks._cohort import CohortSpec
 from fieldfare.core.tasks._combinations import STALENESS_BITS
 from fieldfare.core.tasks._config import task_spec_from_mapping
@@ -10,6 +17,7 @@ from fieldfare.core.tasks._spec import TargetSpec, TaskSpec
 from fieldfare.core.tasks._states import TaskAction, TaskState, apply_action
 
 __all__ = [
+    "DEVICE_ALGORITHMS",
     "STALENESS_BITS",
     "AggregationSpec",
     "Algorithm",

@@ -32,9 +32,18 @@ class Algorithm(Enum):
         return self in {Algorithm.DSGD, Algorithm.FEDPROX, Algorithm.SCAFFOLD}
 
     @property
+    def on_device(self) -> "Algorithm":
+        """What a device is told to do: for what differs from FEDAVG on the server alone, FEDAVG."""
+        return self if self in DEVICE_ALGORITHMS else Algorithm.FEDAVG
+
+    @property
     def vectors(self) -> int:
         """How many vectors, each as long as the weights, a device reports one after the other."""
         return 2 if self is Algorithm.SCAFFOLD else 1
+
+
+DEVICE_ALGORITHMS = (Algorithm.FEDAVG, Algorithm.DSGD, Algorithm.FEDPROX, Algorithm.SCAFFOLD)
+"""Those with a device side of their own; a device offers them at check-in."""
 
 
 class Weighting(Enum):

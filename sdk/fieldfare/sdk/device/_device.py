@@ -26,6 +26,7 @@ from fieldfare.core.sessions import (
     RetrySettings,
     participate,
 )
+from fieldfare.core.tasks import DEVICE_ALGORITHMS
 from fieldfare.protos.v1 import aggregator_pb2
 from fieldfare.sdk.cache import DEFAULT_LIMIT_BYTES
 from fieldfare.sdk.conditions import Conditions, Probe, PsutilProbe, unmet
@@ -269,4 +270,5 @@ def _capabilities() -> aggregator_pb2.Capabilities:
         runtime=runtime_version(),
         memory_bytes=psutil.virtual_memory().total,
         encoding_stages=KNOWN_STAGES,
+        algorithms=[one.value for one in DEVICE_ALGORITHMS],
     )

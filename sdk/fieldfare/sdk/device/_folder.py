@@ -8,6 +8,7 @@ from fieldfare.core.errors import NotFoundError, StorageError
 from fieldfare.core.files import OWNER_ONLY, write_atomically
 from fieldfare.core.sessions import DEVICE_ID_BYTES
 from fieldfare.sdk.cache import DEFAULT_LIMIT_BYTES, ArtifactCache
+from fieldfare.sdk.controls import ControlStore
 from fieldfare.sdk.device._current import Current, read_current, write_current
 from fieldfare.sdk.device._lock import FolderLock
 from fieldfare.sdk.ledger import Ledger
@@ -17,7 +18,7 @@ _LOG = logging.getLogger("fieldfare.sdk")
 
 
 class DeviceFolder:
-    """The files of one device: `device_id`, `lock`, `ledger.db`, `outbox`, `current.json` and `cache/`.
+    """The files of one device: `device_id`, `lock`, `ledger.db`, `outbox`, `current.json`, `cache/`, `controls/`.
 
     Reading it needs no lock: a second process may look at the ledger or predict while a device runs.
 
@@ -43,6 +44,7 @@ class DeviceFolder:
         self.lock = FolderLock(self.path / "lock")
         self.cache = ArtifactCache(self.path / "cache", cache_limit_bytes)
         self.outbox = Outbox(self.path / "outbox")
+        self.controls = ControlStore(self.path / "controls")
         self._current = self.path / "current.json"
 
     def open_ledger(self, *, create: bool = True) -> Ledger:

@@ -18,6 +18,7 @@ from fieldfare.core.sessions import (
     FetchArtifact,
     Forget,
     Keep,
+    KeepControl,
     Participation,
     Send,
     Session,
@@ -104,14 +105,12 @@ class Shell:
                 self._fetch(action)
             case Work(assignment, deadline):
                 result = self._work(assignment, deadline)
-            case Keep(report):
-                self.folder.outbox.keep(report)
             case Send(report):
                 result = self.transport.report(ReportStream(report))
             case AskReceipt(report):
                 result = self.transport.report(ReportStream(report, receipt_only=True))
-            case Forget():
-                self.folder.outbox.forget()
+            case Keep() | KeepControl() | Forget():
+                self._write(action)
             case Wait(duration, reason):
                 _LOG.debug("waiting %.1f s: %s", duration.total_seconds(), reason)
                 self.on_wait(duration, reason)
@@ -126,6 +125,15 @@ class Shell:
         except TransportError:
             self._check_stop()
             raise
+
+    def _write(self, action: Keep | KeepControl | Forget) -> None:
+        match action:
+            case Keep(report):
+                self.folder.outbox.keep(report)
+            case KeepControl(task_id, round_number, delta):
+                self.folder.controls.advance(task_id, round_number, delta)
+            case Forget():
+                self.folder.outbox.forget()
 
     def _fetch(self, action: FetchArtifact) -> None:
         def open_stream(offset: int) -> Iterator[aggregator_pb2.ArtifactChunk]:
@@ -143,15 +151,17 @@ class Shell:
 
     def _work(self, assignment: Assignment, deadline: datetime) -> WorkResult:
         plan, checkpoint = (self.folder.cache.path(one) for one in (assignment.plan, assignment.checkpoint))
-        if plan is None or checkpoint is None:
+        control = None if assignment.control is None else self.folder.cache.path(assignment.control)
+        if plan is None or checkpoint is None or (assignment.control is not None and control is None):
             return WorkResult(aggregator_pb2.OUTCOME_FAILED, detail="the cache is too small for plan and checkpoint")
         return do_work(
-            Job(assignment, plan, checkpoint),
+            Job(assignment, plan, checkpoint, control),
             self.trainer,
             self.source,
             rng=self.rng_of(assignment),
             interrupt=_Interrupts(self.stop, self.unmet, self.now, deadline),
             on_loaded=lambda manifest: self._loaded(assignment, manifest.weight_specs),
+            own_control=lambda size: self.folder.controls.begin(assignment.task_id, assignment.plan.sha256, size),
         )
 
     def _loaded(self, assignment: Assignment, weights: tuple[TensorSpec, ...]) -> None:

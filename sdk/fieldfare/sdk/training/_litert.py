@@ -1,17 +1,21 @@
 """`LiteRtTrainer`: the plan's signatures on the LiteRT runtime."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fieldfare.core.errors import PlanError, StateError
+from fieldfare.core.local_steps import ControlVariates, control_delta, proximal_step, scaffold_step
 from fieldfare.core.metrics import MetricSum, add_metrics
 from fieldfare.core.plans import Examples, Manifest, PlanRuntime, count_rows, take_rows
 from fieldfare.core.tasks import Algorithm, LocalTrainingSpec
 from fieldfare.sdk.training._trainer import Interrupt, Interrupted, Trained
+
+_Step = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
 
 
 class LiteRtTrainer:
@@ -43,9 +47,11 @@ class LiteRtTrainer:
         algorithm: Algorithm,
         rng: np.random.Generator,
         interrupt: Interrupt,
+        control: ControlVariates | None = None,
     ) -> Trained:
-        """FedAvg: SGD over shuffled batches, `delta = w' - w` (McMahan et al. 2017, algorithm 1, ClientUpdate).
+        """FedAvg: the plan's optimiser over shuffled batches, `delta = w' - w` (McMahan et al. 2017, ClientUpdate).
 
+        FedProx, SCAFFOLD: the same batches with plain SGD instead of the plan's optimiser, by `core.local_steps`.
         D-SGD: the gradient of the mean loss over all examples at `w`, summed in float64; epochs, steps and learning
         rate do not matter.
         """
@@ -53,7 +59,24 @@ class LiteRtTrainer:
         runtime.set_weights(checkpoint)
         if algorithm is Algorithm.DSGD:
             return _gradient(runtime, examples, interrupt)
-        return _descend(runtime, checkpoint, examples, local, rng, interrupt)
+        rate = runtime.manifest.learning_rate if local.learning_rate is None else local.learning_rate
+        step: _PlanSteps | _OwnSteps = _PlanSteps(runtime, rate)
+        if algorithm is Algorithm.FEDPROX:
+            mu = local.proximal_mu
+            step = _OwnSteps(
+                runtime, checkpoint, lambda w, g: proximal_step(w, g, checkpoint, learning_rate=rate, mu=mu)
+            )
+        elif algorithm is Algorithm.SCAFFOLD:
+            if control is None:
+                raise StateError("SCAFFOLD needs the control variates of device and server")
+            step = _OwnSteps(runtime, checkpoint, lambda w, g: scaffold_step(w, g, control, learning_rate=rate))
+        done = _descend(step, runtime.manifest.batch_size, examples, local, rng, interrupt)
+        end = step.weights
+        vector = end - checkpoint
+        if algorithm is Algorithm.SCAFFOLD and control is not None:
+            turned = control_delta(checkpoint, end, control.server, steps=done.steps, learning_rate=rate)
+            vector = np.concatenate([vector, turned])
+        return Trained(vector, done.loss, done.used)
 
     def evaluate(
         self, checkpoint: NDArray[np.float32], examples: Examples, *, interrupt: Interrupt
@@ -74,16 +97,57 @@ class LiteRtTrainer:
         return self._runtime
 
 
+class _PlanSteps:
+    """Steps of the plan's own optimiser."""
+
+    def __init__(self, runtime: PlanRuntime, learning_rate: float) -> None:
+        self._runtime = runtime
+        self._rate = learning_rate
+
+    def __call__(self, batch: Examples) -> float:
+        """Take a step; the mean loss before it."""
+        return self._runtime.train_step(batch, learning_rate=self._rate)
+
+    @property
+    def weights(self) -> NDArray[np.float32]:
+        """Where the steps have led."""
+        return self._runtime.get_weights()
+
+
+class _OwnSteps:
+    """Steps that are taken here, from the plan's gradients; members as in `_PlanSteps`."""
+
+    def __init__(self, runtime: PlanRuntime, start: NDArray[np.float32], step: _Step) -> None:
+        self._runtime = runtime
+        self._step = step
+        self.weights = start
+
+    def __call__(self, batch: Examples) -> float:
+        self._runtime.set_weights(self.weights)
+        gradient, loss = self._runtime.gradients_step(batch)
+        self.weights = self._step(self.weights, gradient)
+        return loss
+
+
+@dataclass(frozen=True, slots=True)
+class _Passes:
+    """What became of the passes over the examples: mean loss, steps, distinct examples used."""
+
+    loss: float
+    steps: int
+    used: int
+
+
 def _descend(
-    runtime: PlanRuntime,
-    checkpoint: NDArray[np.float32],
+    step: Callable[[Examples], float],
+    batch: int,
     examples: Examples,
     local: LocalTrainingSpec,
     rng: np.random.Generator,
     interrupt: Interrupt,
-) -> Trained:
-    rows, batch = count_rows(examples), runtime.manifest.batch_size
-    rate = runtime.manifest.learning_rate if local.learning_rate is None else local.learning_rate
+) -> _Passes:
+    """Step through shuffled batches; `step` gives the batch's mean loss before it."""
+    rows = count_rows(examples)
     limit = local.max_steps or math.inf
     loss_sum, seen, steps = 0.0, 0, 0
     for _ in range(local.epochs):
@@ -93,14 +157,14 @@ def _descend(
                 break
             _check(interrupt)
             picked = order[start : start + batch]
-            loss = runtime.train_step(take_rows(examples, picked), learning_rate=rate)
+            loss = step(take_rows(examples, picked))
             if not math.isfinite(loss):
-                raise PlanError(f"the loss is {loss} after {steps} steps: the learning rate {rate:g} may be too high")
+                raise PlanError(f"the loss is {loss} after {steps} steps: the learning rate may be too high")
             loss_sum += loss * len(picked)
             seen += len(picked)
             steps += 1
     # Safe: as long as the first pass is not complete, every example that was seen is another one.
-    return Trained(runtime.get_weights() - checkpoint, loss_sum / seen, min(seen, rows))
+    return _Passes(loss_sum / seen, steps, min(seen, rows))
 
 
 def _gradient(runtime: PlanRuntime, examples: Examples, interrupt: Interrupt) -> Trained:

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from fieldfare.core.local_steps import ControlVariates
 from fieldfare.core.metrics import MetricSum
 from fieldfare.core.plans import Examples, Manifest
 from fieldfare.core.tasks import Algorithm, LocalTrainingSpec
@@ -25,7 +26,8 @@ class Trained:
     """What training found.
 
     Attributes:
-        vector: the weight delta (FedAvg) or the gradient (D-SGD), `(n,)` float32; may hold NaN.
+        vector: the weight delta (FedAvg, FedProx) or the gradient (D-SGD), `(n,)` float32; for SCAFFOLD the deltas of
+            the weights and of the control variate, `(2 n,)`. May hold NaN.
         loss: mean training loss over the examples, of the pass itself.
         example_count: distinct examples that were used.
     """
@@ -57,8 +59,12 @@ class LocalTrainer(Protocol):
         algorithm: Algorithm,
         rng: np.random.Generator,
         interrupt: Interrupt,
+        control: ControlVariates | None = None,
     ) -> Trained:
-        """Train on at least one checked example, from the weights of `checkpoint`, `(n,)` float32."""
+        """Train on at least one checked example, from the weights of `checkpoint`, `(n,)` float32.
+
+        SCAFFOLD needs `control`.
+        """
         ...
 
     def evaluate(

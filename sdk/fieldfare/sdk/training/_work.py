@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldfare.core.errors import DataError, PlanError, StorageError, WeightsError
+from fieldfare.core.aggregation import check_norm
+from fieldfare.core.errors import DataError, PlanError, StorageError, UpdateError, WeightsError
+from fieldfare.core.local_steps import ControlVariates
 from fieldfare.core.metrics import LOSS, MetricSum
 from fieldfare.core.plans import Manifest, count_rows
+from fieldfare.core.server_optimizers import CONTROL
 from fieldfare.core.sessions import Assignment, WorkResult
-from fieldfare.core.tasks import NextRound
-from fieldfare.core.weights import unpack_weights
+from fieldfare.core.tasks import Algorithm, NextRound
+from fieldfare.core.weights import TensorSpec, unpack_weights
 from fieldfare.protos.v1 import aggregator_pb2
 from fieldfare.sdk.store import ExampleSource
 from fieldfare.sdk.training._trainer import Interrupt, Interrupted, LocalTrainer
@@ -27,11 +30,17 @@ class Job:
         assignment: kind, algorithm and settings.
         plan: the plan's file.
         checkpoint: the weights file.
+        control: SCAFFOLD: the file with the server's control variate; None while that is zero.
     """
 
     assignment: Assignment
     plan: Path
     checkpoint: Path
+    control: Path | None = None
+
+
+def _zeros(size: int) -> NDArray[np.float32]:
+    return np.zeros(size, np.float32)
 
 
 def do_work(
@@ -42,6 +51,7 @@ def do_work(
     rng: np.random.Generator,
     interrupt: Interrupt,
     on_loaded: Callable[[Manifest], None] | None = None,
+    own_control: Callable[[int], NDArray[np.float32]] = _zeros,
 ) -> WorkResult:
     """Train or evaluate; every failure of plan, weights or examples becomes the result's outcome and detail.
 
@@ -52,6 +62,7 @@ def do_work(
         rng: shuffles.
         interrupt: asked between steps.
         on_loaded: called once plan and checkpoint are loaded and fit together, before any training.
+        own_control: SCAFFOLD: the device's control variate of so many values; zeros where it has none yet.
     """
     try:
         manifest = trainer.load(job.plan, job.assignment.plan.hex)
@@ -62,10 +73,13 @@ def do_work(
             return _failed(f"the plan needs examples of {_words(manifest)}, and the store holds others")
         if job.assignment.kind is NextRound.EVALUATION:
             return _evaluate(job.assignment, trainer, vector, source, interrupt)
-        return _train(job.assignment, trainer, vector, source, rng, interrupt)
+        control = None
+        if job.assignment.algorithm is Algorithm.SCAFFOLD:
+            control = ControlVariates(own_control(vector.size), _server_control(job, vector.size))
+        return _train(job.assignment, trainer, vector, source, rng, interrupt, control)
     except Interrupted as reason:
         return WorkResult(aggregator_pb2.OUTCOME_CONDITIONS, detail=str(reason))
-    except (PlanError, WeightsError, DataError, StorageError) as error:
+    except (PlanError, WeightsError, DataError, StorageError, UpdateError) as error:
         return _failed(str(error))
 
 
@@ -79,6 +93,18 @@ def _checkpoint(job: Job, manifest: Manifest) -> NDArray[np.float32]:
     return vector
 
 
+def _server_control(job: Job, size: int) -> NDArray[np.float32]:
+    if job.control is None:
+        return _zeros(size)
+    try:
+        specs, vector = unpack_weights(job.control.read_bytes())
+    except OSError as error:
+        raise StorageError(f"the control variate cannot be read: {error.strerror}") from error
+    if specs != (TensorSpec(CONTROL, "float32", (size,)),):
+        raise WeightsError("the server's control variate is not one of the plan's weights")
+    return vector
+
+
 def _train(
     assignment: Assignment,
     trainer: LocalTrainer,
@@ -86,13 +112,15 @@ def _train(
     source: ExampleSource,
     rng: np.random.Generator,
     interrupt: Interrupt,
+    control: ControlVariates | None,
 ) -> WorkResult:
     local = assignment.local
     examples = source.training(local.max_examples)
     if count_rows(examples) < local.min_examples:
         return _too_few(f"{count_rows(examples)} examples, and the task needs {local.min_examples}")
+    algorithm = assignment.algorithm
     done = trainer.train(
-        checkpoint, examples, local=local, algorithm=assignment.algorithm, rng=rng, interrupt=interrupt
+        checkpoint, examples, local=local, algorithm=algorithm, rng=rng, interrupt=interrupt, control=control
     )
     largest = float(np.abs(done.vector).max(initial=0.0))
     if not math.isfinite(largest):
@@ -100,6 +128,7 @@ def _train(
     if largest > assignment.max_abs_value:
         limit = assignment.max_abs_value
         return _failed(f"the update holds a value of magnitude {largest:g}, beyond {limit:g}: it is not sent")
+    check_norm(done.vector, assignment.max_norm, parts=algorithm.vectors)
     metrics = {LOSS: MetricSum(done.loss * done.example_count, done.example_count)}
     return WorkResult(aggregator_pb2.OUTCOME_DONE, done.example_count, metrics, done.vector)
 
