@@ -15,13 +15,15 @@ from fieldfare.aggregator.storage import FolderBlobStore, open_sqlite
 from fieldfare.core.encodings import encode_update
 from fieldfare.core.errors import StorageError
 from fieldfare.core.metrics import MetricSum, metrics_to_proto
-from fieldfare.core.tasks import CohortSpec, TaskSpec
+from fieldfare.core.tasks import DEVICE_ALGORITHMS, CohortSpec, TaskSpec
 from fieldfare.core.weights import TensorSpec, pack_weights, sha256, specs_to_proto, unpack_weights
 from fieldfare.protos.v1 import admin_pb2, aggregator_pb2, task_pb2, tensors_pb2
 from tests.support.hollow_plan import hollow_plan
 
 SPECS = (TensorSpec("dense/kernel", "float32", (2, 1)), TensorSpec("dense/bias", "float32", (1,)))
-CAPABILITIES = aggregator_pb2.Capabilities(protocol_version=1, encoding_stages=["float32"])
+CAPABILITIES = aggregator_pb2.Capabilities(
+    protocol_version=1, encoding_stages=["float32"], algorithms=[one.value for one in DEVICE_ALGORITHMS]
+)
 
 
 PLAN = hollow_plan(SPECS)
