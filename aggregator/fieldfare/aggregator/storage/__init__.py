@@ -5,7 +5,8 @@ holds the contract test that every implementation must pass. Calls block and may
 """
 
 from fieldfare.aggregator.storage._errors import DamagedError, damage
-from fieldfare.aggregator.storage._protocols import BlobStore, Database, artifact_key
+from fieldfare.aggregator.storage._parts import PartRecord, RoundView, ShareRecord, counts_of, with_parts
+from fieldfare.aggregator.storage._protocols import BlobStore, Database, Parts, artifact_key
 from fieldfare.aggregator.storage._records import CheckpointRecord, RoundRecord, SnapshotRecord, TaskRecord
 from fieldfare.aggregator.storage._security_records import AuditRecord, CredentialRecord, DeviceRecord
 from fieldfare.aggregator.storage._state_folder import StateFolder
@@ -22,14 +23,20 @@ __all__ = [
     "DeviceRecord",
     "FolderBlobStore",
     "ObjectBlobStore",
+    "PartRecord",
+    "Parts",
     "RoundRecord",
+    "RoundView",
+    "ShareRecord",
     "SnapshotRecord",
     "SqlDatabase",
     "StateFolder",
     "TaskRecord",
     "artifact_key",
+    "counts_of",
     "damage",
     "open_blobs",
     "open_postgresql",
     "open_sqlite",
+    "with_parts",
 ]

@@ -1,10 +1,11 @@
 """The two interfaces that the engine needs of storage."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Protocol
 
+from fieldfare.aggregator.storage._parts import PartRecord, RoundView, ShareRecord
 from fieldfare.aggregator.storage._records import CheckpointRecord, RoundRecord, SnapshotRecord, TaskRecord
 from fieldfare.core.tasks import TaskState
 
@@ -44,11 +45,96 @@ class BlobStore(Protocol):
         ...
 
 
+class Parts(Protocol):
+    """Rounds that several replicas add up together, each with a partial sum of its own.
+
+    Every method raises `StorageError` when the data base cannot do it now.
+    """
+
+    def view(self, task_id: str, number: int) -> RoundView:
+        """What all replicas have written about the round.
+
+        Raises:
+            NotFoundError: there is no such task.
+        """
+        ...
+
+    def publish(self, task_id: str, number: int, share: ShareRecord) -> None:
+        """Say what this replica holds in memory."""
+        ...
+
+    def claim(
+        self, task_id: str, number: int, share: ShareRecord, *, want: int, asked: int, patience: timedelta
+    ) -> int:
+        """Take up to `want` further places of the cohort, of which all replicas together have `asked`.
+
+        What a replica holds that was silent for `patience` is free again.
+
+        Raises:
+            StateError: the round is not open any more.
+        """
+        ...
+
+    def save(self, record: RoundRecord, part: PartRecord, devices: Iterable[bytes], now: datetime) -> None:
+        """Replace this replica's snapshot and count these devices in; the round's row then holds the sum of all parts.
+
+        Args:
+            record: with the counts of this part alone.
+            part: the snapshot.
+            devices: those that are new in it.
+            now: the present.
+
+        Raises:
+            StateError: the round is not open any more, or a device is counted by another replica. Nothing is written.
+        """
+        ...
+
+    def commit(
+        self,
+        record: RoundRecord,
+        replica: str,
+        devices: Iterable[bytes],
+        *,
+        merged: Sequence[PartRecord],
+        now: datetime,
+        checkpoint: CheckpointRecord | None = None,
+    ) -> None:
+        """Close an open round as committed: count in this replica's last devices, add the checkpoint, remove all parts.
+
+        Args:
+            record: with the counts of all parts.
+            replica: this one.
+            devices: those that no snapshot of this replica holds.
+            merged: the parts of the others that are in the result, in the order of their names.
+            now: the present.
+            checkpoint: the result; None for an evaluation round.
+
+        Raises:
+            StateError: the round is not open any more, or a device is counted by another replica.
+            StorageError: also when the others' parts are not those any more.
+        """
+        ...
+
+    def abandon(self, record: RoundRecord) -> None:
+        """Close an open round without a result.
+
+        Raises:
+            StateError: the round is not open any more.
+            StorageError: also when there is a snapshot.
+        """
+        ...
+
+
 class Database(Protocol):
     """Rows. Each method is one transaction: when it returns, its effect survives a power cut.
 
     Every method raises `StorageError` when the data base cannot do it now.
     """
+
+    @property
+    def parts(self) -> Parts:
+        """For several replicas."""
+        ...
 
     def ticket_key(self) -> bytes:
         """32 random bytes that seal tickets; made at the first start."""
@@ -67,7 +153,11 @@ class Database(Protocol):
         ...
 
     def set_task_state(self, task_id: str, state: TaskState, reason: str, ended_at: datetime | None) -> None:
-        """Change the state. An end also abandons the open round, whose devices no longer count."""
+        """Change the state. An end also abandons the open round, whose devices no longer count.
+
+        Raises:
+            StateError: the task is not there, or has ended.
+        """
         ...
 
     def newest_checkpoint(self, task_id: str) -> CheckpointRecord:

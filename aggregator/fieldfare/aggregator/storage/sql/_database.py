@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, delete, distinct, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from fieldfare.aggregator.storage._errors import DamagedError
@@ -18,13 +17,14 @@ from fieldfare.aggregator.storage._records import CheckpointRecord, RoundRecord,
 from fieldfare.aggregator.storage.sql import _rows as rows
 from fieldfare.aggregator.storage.sql import _tables as t
 from fieldfare.aggregator.storage.sql._errors import cause
+from fieldfare.aggregator.storage.sql._parts import SqlParts
 from fieldfare.aggregator.storage.sql._rows import micros, moment
 from fieldfare.aggregator.storage.sql._security import SqlSecurityStore
+from fieldfare.aggregator.storage.sql._statements import OPEN_ROUND, insert_new, uncount
 from fieldfare.core.errors import StateError, StorageError
 from fieldfare.core.rounds import TICKET_KEY_BYTES, RoundState
 from fieldfare.core.tasks import NextRound, TaskState
 
-_OPEN_ROUND = (RoundState.SELECTING.value, RoundState.COLLECTING.value)
 _ENDED_TASK = tuple(state.value for state in TaskState if state.ended)
 _REPLICA = ""
 _IDS_AT_ONCE = 500
@@ -44,6 +44,7 @@ class SqlDatabase:
         self._engine = engine
         # SQLite has one writer at a time; waiting here is fairer than its busy handler.
         self._writing = threading.Lock() if engine.dialect.name == "sqlite" else contextlib.nullcontext()
+        self.parts = SqlParts(self._read, self._write)
         self.security = SqlSecurityStore(self._read, self._write)
 
     def ticket_key(self) -> bytes:
@@ -81,14 +82,17 @@ class SqlDatabase:
         ended = micros(ended_at)
         with self._write() as connection:
             values = {"state": state.value, "reason": reason, "ended_at": ended}
-            connection.execute(update(t.tasks).where(t.tasks.c.task_id == task_id).values(**values))
+            going_on = (t.tasks.c.task_id == task_id) & t.tasks.c.state.not_in(_ENDED_TASK)
+            if connection.execute(update(t.tasks).where(going_on).values(**values)).rowcount != 1:
+                raise StateError(f"task {task_id} has ended")
             if state.ended:
-                still_open = (t.rounds.c.task_id == task_id) & t.rounds.c.state.in_(_OPEN_ROUND)
+                still_open = (t.rounds.c.task_id == task_id) & t.rounds.c.state.in_(OPEN_ROUND)
                 for number in connection.scalars(select(t.rounds.c.number).where(still_open)).all():
-                    _uncount(connection, task_id, number)
+                    uncount(connection, task_id, number)
                 values = {"state": RoundState.ABANDONED.value, "reason": f"the task ended: {reason}", "ended_at": ended}
                 connection.execute(update(t.rounds).where(still_open).values(**values))
-                connection.execute(delete(t.snapshots).where(t.snapshots.c.task_id == task_id))
+                for table in (t.snapshots, t.shares):
+                    connection.execute(delete(table).where(table.c.task_id == task_id))
 
     def newest_checkpoint(self, task_id: str) -> CheckpointRecord:
         """See `Database.newest_checkpoint`."""
@@ -137,12 +141,12 @@ class SqlDatabase:
     def begin_round(self, record: RoundRecord) -> None:
         """See `Database.begin_round`."""
         with self._write() as connection:
-            fresh = _dialect(connection).insert(t.rounds).values(**rows.from_round(record)).on_conflict_do_nothing()
+            fresh = insert_new(connection, t.rounds).values(**rows.from_round(record)).on_conflict_do_nothing()
             if connection.execute(fresh).rowcount == 1:
                 return
             # A write whose answer was lost is made again: then the round is there, and nothing has happened in it.
             c = t.rounds.c
-            same = (c.task_id == record.task_id) & (c.number == record.number) & c.state.in_(_OPEN_ROUND)
+            same = (c.task_id == record.task_id) & (c.number == record.number) & c.state.in_(OPEN_ROUND)
             same &= (c.kind == record.kind.value) & (c.checkpoint_version == record.checkpoint_version)
             found = connection.execute(select(c.number).where(same, c.reported == 0)).first()
             if found is None:
@@ -222,7 +226,7 @@ class SqlDatabase:
     def forget_counted(self, task_id: str, *, before: datetime) -> int:
         """See `Database.forget_counted`."""
         c, r = t.counted.c, t.rounds.c
-        still_open = select(r.number).where(r.task_id == task_id, r.state.in_(_OPEN_ROUND))
+        still_open = select(r.number).where(r.task_id == task_id, r.state.in_(OPEN_ROUND))
         old = (c.task_id == task_id) & (c.counted_at < micros(before)) & c.counted_in.not_in(still_open)
         with self._write() as connection:
             return int(connection.execute(delete(t.counted).where(old)).rowcount)
@@ -255,7 +259,7 @@ class SqlDatabase:
         with self._write() as connection:
             self._update_open(connection, record)
             _drop_snapshot(connection, record)
-            _uncount(connection, record.task_id, record.number)
+            uncount(connection, record.task_id, record.number)
 
     def blob_keys(self) -> frozenset[str]:
         """See `Database.blob_keys`."""
@@ -272,7 +276,7 @@ class SqlDatabase:
 
     def _update_open(self, connection: Connection, record: RoundRecord) -> None:
         c = t.rounds.c
-        which = (c.task_id == record.task_id) & (c.number == record.number) & c.state.in_(_OPEN_ROUND)
+        which = (c.task_id == record.task_id) & (c.number == record.number) & c.state.in_(OPEN_ROUND)
         if connection.execute(update(t.rounds).where(which).values(**rows.from_round(record))).rowcount != 1:
             raise StateError(f"round {record.number} of task {record.task_id} is not open")
 
@@ -315,17 +319,12 @@ def _count_in(connection: Connection, record: RoundRecord, counts: _Counts, tota
     values = [{**same, "number": counts.earlier.get(one, record.number), "device_id": one} for one in counts.devices]
     if values:
         # A write whose answer was lost is made again: rows that are there already are no error.
-        connection.execute(_dialect(connection).insert(t.counted).on_conflict_do_nothing(), values)
+        connection.execute(insert_new(connection, t.counted).on_conflict_do_nothing(), values)
     c = t.counted.c
     mine = select(func.count()).where(c.task_id == record.task_id, c.counted_in == record.number)
     found = connection.scalar(mine)
     if found != total:
         raise StorageError(f"round {record.number} counts {found} devices, but its sum holds {total} updates")
-
-
-def _dialect(connection: Connection) -> Any:
-    """What knows `on_conflict_do_nothing`."""
-    return postgresql if connection.dialect.name == "postgresql" else sqlite
 
 
 def _size_of(connection: Connection, sha256: bytes, task_id: str) -> int | None:
@@ -348,8 +347,3 @@ def _size_of(connection: Connection, sha256: bytes, task_id: str) -> int | None:
 def _drop_snapshot(connection: Connection, record: RoundRecord) -> None:
     c = t.snapshots.c
     connection.execute(delete(t.snapshots).where(c.task_id == record.task_id, c.number == record.number))
-
-
-def _uncount(connection: Connection, task_id: str, number: int) -> None:
-    """The round came to nothing: no device may be told that it counts."""
-    connection.execute(delete(t.counted).where(t.counted.c.task_id == task_id, t.counted.c.counted_in == number))

@@ -78,6 +78,21 @@ snapshots = Table(
     Column("count", Integer, nullable=False),
     Column("weight", BigInteger, nullable=False),
     Column("metrics", Text, nullable=False),
+    # What goes with the sum of one of several replicas; see `counts_of`.
+    Column("counts", Text, nullable=False, server_default="{}"),
+)
+
+# What each of several replicas holds in memory for an open round.
+shares = Table(
+    "shares",
+    metadata,
+    Column("task_id", ForeignKey("tasks.task_id"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("replica", String(64), primary_key=True),
+    Column("places", Integer, nullable=False),
+    Column("working", Integer, nullable=False),
+    Column("pending", LargeBinary, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
 )
 
 # The primary key is the promise that a device counts once for an assignment; `number` is the assignment's round, and
@@ -90,6 +105,7 @@ counted = Table(
     Column("device_id", LargeBinary(16), primary_key=True),
     Column("counted_in", Integer, nullable=False, server_default="0"),
     Column("counted_at", BigInteger, nullable=False, server_default="0"),
+    Column("replica", String(64), nullable=False, server_default=""),
 )
 
 Index("tasks_name", tasks.c.name)

@@ -1,0 +1,157 @@
+"""The contract of `Parts`: several replicas add up one round, over both data bases."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from fieldfare.aggregator.storage import (
+    CheckpointRecord,
+    DamagedError,
+    PartRecord,
+    RoundRecord,
+    ShareRecord,
+    SnapshotRecord,
+    SqlDatabase,
+    counts_of,
+    open_postgresql,
+    open_sqlite,
+    with_parts,
+)
+from fieldfare.core.errors import NotFoundError, StateError, StorageError
+from fieldfare.core.rounds import RoundState
+from fieldfare.core.sessions import Artifact
+from fieldfare.core.tasks import TaskState
+from tests.unit.aggregator.test_storage import DEVICES, FIRST, NOW, ROUND, TASK
+
+PATIENCE = timedelta(seconds=10)
+SECOND = CheckpointRecord(TASK.task_id, 1, Artifact(b"1" * 32, 5), NOW)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqlDatabase]:
+    if request.param == "sqlite":
+        made = open_sqlite(tmp_path / "test.db")
+    else:
+        made = open_postgresql(request.getfixturevalue("postgres").new_database())
+    made.add_task(TASK, FIRST)
+    made.begin_round(ROUND)
+    yield made
+    made.close()
+
+
+def part(replica: str, count: int) -> PartRecord:
+    snapshot = SnapshotRecord(TASK.task_id, 1, f"snapshots/{replica}/{count}", count, 10 * count, "{}")
+    return PartRecord(replica, snapshot, counts_of(own(count)))
+
+
+def own(count: int) -> RoundRecord:
+    metrics = f'{{"loss": ["{count}", "{2 * count}"]}}'
+    return replace(ROUND, reported=count, examples=7 * count, refused=1, refusals='{"norm": 1}', metrics=metrics)
+
+
+def share(replica: str, places: int = 0, working: int = 0, pending: tuple[bytes, ...] = (), at: int = 0) -> ShareRecord:
+    return ShareRecord(replica, places, working, frozenset(pending), NOW + timedelta(seconds=at))
+
+
+def test_parts_add_up_and_one_commit_ends_the_round(database: SqlDatabase) -> None:
+    database.parts.save(own(2), part("a", 2), DEVICES[:2], NOW)
+    database.parts.save(own(1), part("b", 1), DEVICES[2:3], NOW)
+    (row,) = database.rounds(TASK.task_id)
+    assert (row.reported, row.examples, row.refused, row.refusals) == (3, 21, 2, '{"norm": 2}')
+    assert row.metrics == '{"loss": ["3", "6"]}'
+    view = database.parts.view(TASK.task_id, 1)
+    assert (view.task_state, view.newest, view.round_state) == (TaskState.RUNNING, 1, RoundState.SELECTING)
+    assert view.parts == (part("a", 2), part("b", 1))
+    done = replace(with_parts(own(3), [part("b", 1).counts]), state=RoundState.COMMITTED, ended_at=NOW)
+    stale = {"merged": [], "now": NOW, "checkpoint": SECOND}
+    with pytest.raises(StorageError, match="another replica has added"):
+        database.parts.commit(done, "a", DEVICES[3:], **stale)
+    assert database.newest_checkpoint(TASK.task_id) == FIRST
+    database.parts.commit(done, "a", DEVICES[3:], merged=[part("b", 1)], now=NOW, checkpoint=SECOND)
+    assert database.newest_checkpoint(TASK.task_id) == SECOND
+    assert database.counted(TASK.task_id, 1) == frozenset(DEVICES)
+    assert database.rounds(TASK.task_id) == [done]
+    ended = database.parts.view(TASK.task_id, 1)
+    assert (ended.round_state, ended.parts, ended.shares) == (RoundState.COMMITTED, (), ())
+    for late in (
+        lambda: database.parts.save(own(1), part("b", 1), DEVICES[2:3], NOW),
+        lambda: database.parts.commit(done, "b", [], merged=[], now=NOW),
+        lambda: database.parts.claim(TASK.task_id, 1, share("b"), want=1, asked=9, patience=PATIENCE),
+        lambda: database.parts.abandon(done),
+    ):
+        with pytest.raises(StateError, match="not open"):
+            late()
+
+
+@pytest.mark.parametrize("commit", [False, True])
+def test_a_device_that_reported_to_two_replicas_counts_once(database: SqlDatabase, commit: bool) -> None:
+    database.parts.save(own(2), part("a", 2), DEVICES[:2], NOW)
+
+    def write() -> None:
+        if commit:
+            database.parts.commit(own(4), "b", DEVICES[1:3], merged=[part("a", 2)], now=NOW, checkpoint=SECOND)
+        else:
+            database.parts.save(own(2), part("b", 2), DEVICES[1:3], NOW)
+
+    with pytest.raises(StateError, match="of 2 reports in round 1, another replica has counted 1"):
+        write()
+    assert database.counted(TASK.task_id, 1) == frozenset(DEVICES[:2])
+    assert database.parts.view(TASK.task_id, 1).parts == (part("a", 2),)
+    assert database.newest_checkpoint(TASK.task_id) == FIRST
+
+
+def test_a_snapshot_written_again_counts_as_before(database: SqlDatabase) -> None:
+    for _ in range(2):
+        database.parts.save(own(2), part("a", 2), DEVICES[:2], NOW)
+    database.parts.save(own(3), part("a", 3), DEVICES[2:3], NOW)
+    assert database.parts.view(TASK.task_id, 1).parts == (part("a", 3),)
+    assert database.rounds(TASK.task_id)[0].reported == 3
+
+
+def test_replicas_together_take_no_more_places_than_there_are(database: SqlDatabase) -> None:
+    def claim(one: ShareRecord, want: int) -> int:
+        return database.parts.claim(TASK.task_id, 1, one, want=want, asked=10, patience=PATIENCE)
+
+    assert claim(share("a"), 6) == 6
+    assert claim(share("b"), 6) == 4
+    assert claim(share("c"), 6) == 0
+    # The share holds what was given, until its owner says otherwise: reports are in, and two places come back.
+    assert database.parts.view(TASK.task_id, 1).shares[0] == share("a", places=6)
+    database.parts.save(own(2), part("a", 2), DEVICES[:2], NOW)
+    database.parts.publish(TASK.task_id, 1, share("a", places=1, working=1))
+    assert claim(share("c"), 6) == 2
+    # What is pending takes a place too; and b is silent for longer than anybody waits.
+    database.parts.publish(TASK.task_id, 1, share("a", places=1, pending=(DEVICES[3],), at=11))
+    assert claim(share("c", places=2, at=11), 6) == 4
+
+
+def test_a_round_with_acknowledged_reports_is_not_abandoned(database: SqlDatabase) -> None:
+    over = replace(ROUND, state=RoundState.ABANDONED, reason="few", ended_at=NOW)
+    database.parts.save(own(2), part("a", 2), DEVICES[:2], NOW)
+    with pytest.raises(StorageError, match="acknowledged"):
+        database.parts.abandon(over)
+    assert database.counted(TASK.task_id, 1) == frozenset(DEVICES[:2])
+
+
+def test_an_abandoned_round_and_an_ended_task_leave_nothing(database: SqlDatabase) -> None:
+    database.parts.publish(TASK.task_id, 1, share("a", places=1))
+    database.parts.abandon(replace(ROUND, state=RoundState.ABANDONED, reason="few", ended_at=NOW))
+    assert database.parts.view(TASK.task_id, 1).shares == ()
+    database.begin_round(replace(ROUND, number=2))
+    database.parts.publish(TASK.task_id, 2, share("a", places=1))
+    database.set_task_state(TASK.task_id, TaskState.CANCELLED, "by hand", NOW)
+    view = database.parts.view(TASK.task_id, 2)
+    assert (view.task_state, view.newest, view.shares) == (TaskState.CANCELLED, 2, ())
+    with pytest.raises(StateError, match="has ended"):
+        database.set_task_state(TASK.task_id, TaskState.RUNNING, "", None)
+    with pytest.raises(NotFoundError):
+        database.parts.view("nope", 1)
+
+
+@pytest.mark.parametrize("counts", ["", "[]", "{}", '{"assigned": "x"}'])
+def test_damaged_counts(counts: str) -> None:
+    with pytest.raises(DamagedError, match="damaged"):
+        with_parts(ROUND, [counts])
