@@ -5,6 +5,7 @@ import contextlib
 import logging
 import random
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import UTC, datetime
@@ -17,7 +18,17 @@ import grpc
 from fieldfare.aggregator.engine import Engine, Event
 from fieldfare.aggregator.observability import Observability
 from fieldfare.aggregator.ports import why_not_bound
-from fieldfare.aggregator.service import AdminService, CheckIns, DeviceService, Pumps, Workers
+from fieldfare.aggregator.security import Protection, check_posture
+from fieldfare.aggregator.service import (
+    AdminGuard,
+    AdminService,
+    CheckIns,
+    DeviceGuard,
+    DeviceService,
+    Pumps,
+    Workers,
+    watch_revocations,
+)
 from fieldfare.aggregator.settings import ServerSettings
 from fieldfare.aggregator.storage import BlobStore, DamagedError, Database, FolderBlobStore, StateFolder, open_sqlite
 from fieldfare.core.addresses import Address, parse_address
@@ -45,7 +56,7 @@ class Aggregator:
     Args:
         state: folder that holds everything; made if it is not there, used by one aggregator at a time.
         listen: where devices call, "HOST:PORT"; port 0 takes a free one. Beyond loopback only with TLS.
-        admin_listen: where `AdminClient` calls; loopback only, since it knows no credentials yet.
+        admin_listen: where `AdminClient` calls. Beyond loopback only with TLS and credentials.
         settings: bounds and time limits.
         on_event: told of every round that ended and of every change of a task, once that is on disk. Called from a
             worker thread, for one event at a time and in their order, with no lock held: it may use `AdminClient`, for
@@ -54,8 +65,11 @@ class Aggregator:
         clock: the present, timezone-aware.
         uniform: random numbers in [0, 1), for jitter.
 
+    Attributes:
+        warnings: what is not protected, known after the start; each begins with "insecure:".
+
     Raises:
-        ConfigError: an address that cannot be used.
+        ConfigError: an address that cannot be used, or that other machines reach without protection.
     """
 
     def __init__(
@@ -73,12 +87,9 @@ class Aggregator:
         self._settings = settings or ServerSettings()
         self._listen = parse_address(listen, field="listen", lowest_port=0)
         self._admin_listen = parse_address(admin_listen, field="admin_listen", lowest_port=0)
-        if not self._admin_listen.is_loopback:
-            message = "the admin port knows no credentials yet: it listens on loopback only, such as 127.0.0.1:8471"
-            raise ConfigError(message, field="admin_listen")
-        if not self._listen.is_loopback and self._settings.security.tls_cert is None:
-            message = "to be reached from other machines, TLS is needed: give --tls-cert and --tls-key"
-            raise ConfigError(message, field="listen")
+        # What the settings alone forbid, they forbid before anything is opened.
+        check_posture(self._settings.security, self._listen, self._admin_listen, any_credential=True)
+        self.warnings: tuple[str, ...] = ()
         self._on_event = on_event
         self._clock = clock
         self._uniform = uniform
@@ -132,13 +143,13 @@ class Aggregator:
         """
         if self._running is not None:
             raise StateError("the aggregator is running already")
-        credentials = _credentials(self._settings)
         with contextlib.ExitStack() as undo:
             folder = undo.enter_context(StateFolder(self._state))
             observability = Observability(self._settings.observability, self._settings.storage)
             undo.callback(observability.close)
             database = open_sqlite(folder.database_file)
             undo.callback(database.close)
+            protection = Protection(self._settings, self._listen, self._admin_listen, database, self._clock)
             blobs = FolderBlobStore(folder.blobs)
 
             def told(event: Event) -> None:
@@ -155,10 +166,11 @@ class Aggregator:
                 telemetry=observability.telemetry,
             )
             engine.start()
-            running = _Running(folder, database, blobs, engine, observability, self._settings, self._clock)
+            running = _Running(folder, database, blobs, engine, observability, protection, self._settings, self._clock)
             self._metrics_address = undo.enter_context(observability.endpoint(engine, lambda: running.waiting))
-            running.start(self._listen, self._admin_listen, credentials)
+            running.start(self._listen, self._admin_listen)
             running.resources = undo.pop_all()
+        self.warnings = protection.posture.warnings
         self._running = running
         _log.info("listening for devices on %s, for administration on %s", *running.addresses)
 
@@ -193,6 +205,7 @@ class _Running:
         blobs: BlobStore,
         engine: Engine,
         observability: Observability,
+        protection: Protection,
         settings: ServerSettings,
         clock: Callable[[], datetime],
     ) -> None:
@@ -201,6 +214,7 @@ class _Running:
         self._blobs = blobs
         self._engine = engine
         self._observability = observability
+        self._protection = protection
         self._settings = settings
         self._clock = clock
         self._loop = asyncio.new_event_loop()
@@ -215,12 +229,12 @@ class _Running:
         """Check-ins that are held open."""
         return 0 if self.check_ins is None else self.check_ins.waiting
 
-    def start(self, listen: Address, admin_listen: Address, credentials: grpc.ServerCredentials | None) -> None:
+    def start(self, listen: Address, admin_listen: Address) -> None:
         ready: Future[tuple[str, str]] = Future()
 
         def live() -> None:
             with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-                runner.run(self._serve(ready, listen, admin_listen, credentials))
+                runner.run(self._serve(ready, listen, admin_listen))
 
         self._thread = threading.Thread(target=live, name="fieldfare-aggregator", daemon=True)
         self._thread.start()
@@ -235,28 +249,27 @@ class _Running:
             self._thread.join()
         self.resources.close()
 
-    async def _serve(
-        self,
-        ready: "Future[tuple[str, str]]",
-        listen: Address,
-        admin_listen: Address,
-        credentials: grpc.ServerCredentials | None,
-    ) -> None:
+    async def _serve(self, ready: "Future[tuple[str, str]]", listen: Address, admin_listen: Address) -> None:
         workers = Workers()
         pumps = Pumps(self._engine, workers, self._settings, self._clock)
-        watchers = [self._observability.watcher(self._database.ticket_key())]
-        devices = grpc.aio.server(interceptors=watchers, options=_options(self._settings, _DEVICE_MESSAGE_BYTES))
-        admin = grpc.aio.server(interceptors=watchers, options=_options(self._settings, _ADMIN_MESSAGE_BYTES))
-        device_service = DeviceService(self._engine, pumps, workers, self._settings)
+        protection = self._protection
+        watcher = self._observability.watcher(protection.ticket_key)
+        guard = DeviceGuard(protection, self._settings, time.monotonic)
+        devices = _server(self._settings, _DEVICE_MESSAGE_BYTES, watcher, guard)
+        admin_guard = AdminGuard(protection, workers, self._settings, now=self._clock, clock=time.monotonic)
+        admin = _server(self._settings, _ADMIN_MESSAGE_BYTES, watcher, admin_guard)
+        device_service = DeviceService(self._engine, pumps, workers, self._settings, protection.enrollment)
         self.check_ins = device_service.check_ins
-        admin_service = AdminService(self._engine, pumps, workers, self._settings, self._folder.incoming)
+        incoming = self._folder.incoming
+        admin_service = AdminService(self._engine, pumps, workers, self._settings, incoming, protection)
         aggregator_pb2_grpc.add_AggregatorServicer_to_server(device_service, devices)
         admin_pb2_grpc.add_AdminServicer_to_server(admin_service, admin)
         health = self._observability.health
         health.serve(devices, "fieldfare.protos.v1.Aggregator")
         health.serve(admin, "fieldfare.protos.v1.Admin")
         # A task of its own keeps whatever it raises, so that `start` can raise it in its caller's thread.
-        opening = asyncio.create_task(_open((devices, listen, credentials), (admin, admin_listen, None)))
+        ports = ((devices, listen, protection.credentials), (admin, admin_listen, protection.admin_credentials))
+        opening = asyncio.create_task(_open(*ports))
         await asyncio.wait([opening])
         if (error := opening.exception()) is not None:
             workers.close()
@@ -264,6 +277,8 @@ class _Running:
             return
         for task_id in self._engine.active_tasks():
             pumps.kick(task_id)
+        every = self._settings.security.revocation_poll
+        watch = asyncio.create_task(watch_revocations(protection.enrollment, workers, every))
         ready.set_result(opening.result())
         probing = asyncio.create_task(
             health.watch(lambda: workers.run(self._probe), self._settings.observability.probe_interval)
@@ -272,6 +287,7 @@ class _Running:
         probing.cancel()
         health.stop()
         self.check_ins.close()
+        watch.cancel()
         grace = self._settings.limits.shutdown_grace.total_seconds()
         await asyncio.gather(devices.stop(grace), admin.stop(grace))
         await pumps.close()
@@ -318,6 +334,16 @@ def _bind(server: "grpc.aio.Server", address: Address, credentials: grpc.ServerC
     return str(Address(address.host, bound))
 
 
+def _server(
+    settings: ServerSettings, message_bytes: int, *interceptors: grpc.aio.ServerInterceptor
+) -> "grpc.aio.Server":
+    return grpc.aio.server(
+        options=_options(settings, message_bytes),
+        interceptors=interceptors,
+        maximum_concurrent_rpcs=settings.limits.max_calls,
+    )
+
+
 def _options(settings: ServerSettings, message_bytes: int) -> list[tuple[str, Any]]:
     age = settings.limits.max_connection_age
     return [
@@ -330,16 +356,9 @@ def _options(settings: ServerSettings, message_bytes: int) -> list[tuple[str, An
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 30_000),
         ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+        # Who connects and says nothing, or has nothing more to say, is cut.
+        ("grpc.server_handshake_timeout_ms", round(settings.limits.chunk_time_limit.total_seconds() * 1000)),
+        ("grpc.max_connection_idle_ms", round(settings.limits.max_connection_idle.total_seconds() * 1000)),
         ("grpc.max_connection_age_ms", round(age.total_seconds() * 1000)),
         ("grpc.max_connection_age_grace_ms", round(settings.limits.report_time_limit.total_seconds() * 1000)),
     ]
-
-
-def _credentials(settings: ServerSettings) -> grpc.ServerCredentials | None:
-    if settings.security.tls_cert is None or settings.security.tls_key is None:
-        return None
-    try:
-        key, chain = settings.security.tls_key.read_bytes(), settings.security.tls_cert.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"cannot read {error.filename}: {error.strerror}", field="tls_cert") from error
-    return grpc.ssl_server_credentials([(key, chain)])

@@ -37,6 +37,7 @@ from tests.integration.aggregator.fleet import (
     connect,
     update_of,
 )
+from tests.support.certificates import Authority
 from tests.unit.aggregator.world import PLAN, SPECS
 
 COHORT = CohortSpec(3, 2, 1.4)
@@ -372,7 +373,7 @@ def test_a_task_that_is_too_large(tmp_path: Path) -> None:
 def test_addresses_and_folders_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="TLS is needed"):
         Aggregator(tmp_path, listen="0.0.0.0:0")
-    with pytest.raises(ConfigError, match="loopback only"):
+    with pytest.raises(ConfigError, match="to administer from other machines, TLS is needed"):
         Aggregator(tmp_path, admin_listen="0.0.0.0:0")
     with pytest.raises(ConfigError, match="HOST:PORT"):
         Aggregator(tmp_path, listen="127.0.0.1")
@@ -391,9 +392,8 @@ def test_addresses_and_folders_that_cannot_be_used(tmp_path: Path) -> None:
 
 
 def test_a_start_that_fails_says_why_and_can_be_repeated(tmp_path: Path) -> None:
-    for name in ("cert", "key"):
-        (tmp_path / name).write_text("")
-    settings = ServerSettings(security=SecuritySettings(tmp_path / "cert", tmp_path / "key"))
+    pair = Authority(tmp_path).issue("server")
+    settings = ServerSettings(security=SecuritySettings(pair.cert, pair.key))
     with pytest.raises(ConfigError, match=r"cannot listen on a\.\.b:8499: a part of the host's name is empty"):
         Aggregator(tmp_path / "state", listen="a..b:8499", settings=settings).start()
     with socket.create_server(("127.0.0.1", 0)) as taken, socket.socket() as probe:

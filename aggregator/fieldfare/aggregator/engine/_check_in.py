@@ -1,6 +1,5 @@
 """Which work a device gets, if any."""
 
-import re
 from datetime import datetime
 
 from fieldfare.aggregator.engine._status import artifact_ref
@@ -8,11 +7,10 @@ from fieldfare.aggregator.engine._task_run import Grant, TaskRun
 from fieldfare.aggregator.engine._tasks import Tasks
 from fieldfare.core.errors import ProtocolError
 from fieldfare.core.rounds import Ticket, seal_ticket
-from fieldfare.core.tasks import Algorithm, TaskState
+from fieldfare.core.tasks import Algorithm, TaskState, is_name
 from fieldfare.protos.v1 import aggregator_pb2
 
 DEVICE_ID_BYTES = 16
-_POPULATION = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 _ALWAYS_THERE = (Algorithm.FEDAVG.value, Algorithm.DSGD.value)
 """What devices that name no algorithm can do."""
@@ -28,7 +26,7 @@ def check_request(request: aggregator_pb2.CheckInRequest) -> None:
     """
     if len(request.device_id) != DEVICE_ID_BYTES:
         raise ProtocolError(f"a device id has {DEVICE_ID_BYTES} bytes, not {len(request.device_id)}")
-    if _POPULATION.fullmatch(request.population) is None:
+    if not is_name(request.population):
         raise ProtocolError("a population has 1 to 64 characters of letters, digits, '.', '_' and '-'")
 
 
@@ -68,6 +66,7 @@ def make_assignment(key: bytes, choice: Choice, device: bytes, now: datetime) ->
         encoding=run.spec.encoding,
         max_abs_value=run.spec.aggregation.max_abs_value,
         max_norm=run.spec.aggregation.max_norm,
+        plan_signatures=run.record.plan_signatures,
     )
     if grant.round.control is not None:
         proto.control.CopyFrom(artifact_ref(grant.round.control))

@@ -117,6 +117,7 @@ class Engine:
             state=TaskState.RUNNING,
             plan=incoming.plan,
             created_at=now,
+            plan_signatures=incoming.plan_signatures,
         )
         first = CheckpointRecord(task_id, 0, incoming.checkpoint, now)
         with self._keeper.artifacts:

@@ -8,6 +8,7 @@ from types import TracebackType
 from fieldfare.core.errors import ConfigError, PlanError, ProtocolError, StorageError
 from fieldfare.core.plans import Manifest, read_manifest
 from fieldfare.core.sessions import Artifact
+from fieldfare.core.signing import check_plan_signatures, is_published
 from fieldfare.core.tasks import TaskSpec
 from fieldfare.core.weights import unpack_weights
 from fieldfare.protos.v1 import admin_pb2, tensors_pb2
@@ -23,16 +24,29 @@ class Incoming:
         folder: where the files lie meanwhile.
         header: what opens the stream.
         max_artifact_bytes: neither may be larger.
+        publishers: public keys, one of which must have signed the plan; empty asks for no signature.
 
     Raises:
         ConfigError: a specification that cannot be used.
         ProtocolError: digests or sizes that cannot be.
+        PlanError: a signature that does not hold, or none of a publisher where there must be one.
     """
 
-    def __init__(self, folder: Path, header: admin_pb2.SubmitTaskHeader, *, max_artifact_bytes: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        header: admin_pb2.SubmitTaskHeader,
+        *,
+        max_artifact_bytes: int,
+        publishers: frozenset[bytes] = frozenset(),
+    ) -> None:
         self.spec = TaskSpec.from_proto(header.spec)
         self.plan = _artifact(header.plan, "plan", max_artifact_bytes)
         self.checkpoint = _artifact(header.checkpoint, "checkpoint", max_artifact_bytes)
+        self.plan_signatures = tuple(header.plan_signatures)
+        check_plan_signatures(self.plan_signatures, self.plan.sha256)
+        if publishers and not is_published(self.plan_signatures, publishers, self.plan.sha256):
+            raise PlanError("this aggregator takes plans of its publishers only: sign it with `fieldfare plan sign`")
         self._path = folder / f"{secrets.token_hex(8)}.part"
         self._received = 0
         try:

@@ -4,6 +4,17 @@ from fieldfare.aggregator.service._admin_service import AdminService
 from fieldfare.aggregator.service._check_ins import CheckIns
 from fieldfare.aggregator.service._device_service import DeviceService
 from fieldfare.aggregator.service._pumps import Pumps
+from fieldfare.aggregator.service._revocations import watch_revocations
 from fieldfare.aggregator.service._workers import Workers
+from fieldfare.aggregator.service.guards import AdminGuard, DeviceGuard
 
-__all__ = ["AdminService", "CheckIns", "DeviceService", "Pumps", "Workers"]
+__all__ = [
+    "AdminGuard",
+    "AdminService",
+    "CheckIns",
+    "DeviceGuard",
+    "DeviceService",
+    "Pumps",
+    "Workers",
+    "watch_revocations",
+]

@@ -9,9 +9,11 @@ from typing import Any, TypeAlias
 import grpc
 
 from fieldfare.aggregator.engine import Engine, Incoming
+from fieldfare.aggregator.security import Protection
 from fieldfare.aggregator.service._artifacts import send_artifact
 from fieldfare.aggregator.service._errors import on_the_wire
 from fieldfare.aggregator.service._pumps import Pumps
+from fieldfare.aggregator.service._records import audit_to_proto, device_to_proto, page_size, read_validity
 from fieldfare.aggregator.service._workers import Workers
 from fieldfare.aggregator.settings import ServerSettings
 from fieldfare.core.errors import ConfigError, ProtocolError
@@ -31,16 +33,25 @@ class AdminService(admin_pb2_grpc.AdminServicer):
         workers: threads for what blocks.
         settings: bounds.
         incoming: folder for submissions that are under way.
+        protection: knows devices, publishers and the audit log.
     """
 
     def __init__(
-        self, engine: Engine, pumps: Pumps, workers: Workers, settings: ServerSettings, incoming: Path
+        self,
+        engine: Engine,
+        pumps: Pumps,
+        workers: Workers,
+        settings: ServerSettings,
+        incoming: Path,
+        protection: Protection,
     ) -> None:
         self._engine = engine
         self._pumps = pumps
         self._workers = workers
         self._settings = settings
         self._incoming = incoming
+        self._protection = protection
+        self._enrollment = protection.enrollment
 
     async def SubmitTask(  # noqa: N802
         self, request_iterator: AsyncIterator[admin_pb2.SubmitTaskRequest], context: _Context
@@ -88,13 +99,52 @@ class AdminService(admin_pb2_grpc.AdminServicer):
             async for chunk in send_artifact(self._engine, self._workers, request, None):
                 yield chunk
 
+    async def CreateEnrollmentKeys(  # noqa: N802
+        self, request: admin_pb2.CreateEnrollmentKeysRequest, context: _Context
+    ) -> admin_pb2.CreateEnrollmentKeysResponse:
+        """One-time keys, shown here and never again."""
+        async with on_the_wire(context):
+            keys = await self._workers.run(
+                self._enrollment.create_keys, request.population, request.count, read_validity(request.valid_for)
+            )
+            return admin_pb2.CreateEnrollmentKeysResponse(keys=keys)
+        raise AssertionError("unreachable")  # pragma: no cover
+
+    async def ListDevices(  # noqa: N802
+        self, request: admin_pb2.ListDevicesRequest, context: _Context
+    ) -> admin_pb2.ListDevicesResponse:
+        """Enrolled devices, a page at a time."""
+        async with on_the_wire(context):
+            limit = page_size(request.limit, default=1000)
+            found = await self._workers.run(self._enrollment.devices, request.population, request.after, limit)
+            return admin_pb2.ListDevicesResponse(devices=[device_to_proto(one) for one in found])
+        raise AssertionError("unreachable")  # pragma: no cover
+
+    async def RevokeDevice(  # noqa: N802
+        self, request: admin_pb2.RevokeDeviceRequest, context: _Context
+    ) -> admin_pb2.Device:
+        """End a device's tokens."""
+        async with on_the_wire(context):
+            return device_to_proto(await self._workers.run(self._enrollment.revoke, request.device_id))
+        raise AssertionError("unreachable")  # pragma: no cover
+
+    async def ListAuditRecords(  # noqa: N802
+        self, request: admin_pb2.ListAuditRecordsRequest, context: _Context
+    ) -> admin_pb2.ListAuditRecordsResponse:
+        """What administrators did, a page at a time."""
+        async with on_the_wire(context):
+            found = await self._workers.run(
+                self._protection.store.audit, request.before, page_size(request.limit, default=100)
+            )
+            return admin_pb2.ListAuditRecordsResponse(records=[audit_to_proto(one) for one in found])
+        raise AssertionError("unreachable")  # pragma: no cover
+
     async def _receive(self, stream: AsyncIterator[admin_pb2.SubmitTaskRequest]) -> task_pb2.TaskStatus:
         first = await anext(stream, None)
         if first is None or first.WhichOneof("part") != "header":
             raise ProtocolError("a submission begins with its header")
-        with Incoming(
-            self._incoming, first.header, max_artifact_bytes=self._settings.limits.max_artifact_bytes
-        ) as incoming:
+        limit, publishers = self._settings.limits.max_artifact_bytes, self._protection.publishers
+        with Incoming(self._incoming, first.header, max_artifact_bytes=limit, publishers=publishers) as incoming:
             async for part in stream:
                 if part.WhichOneof("part") != "data":
                     raise ProtocolError("after its header, a submission consists of data")

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 import grpc
 
 from fieldfare.aggregator.engine import Engine
+from fieldfare.aggregator.security import Enrollment
 from fieldfare.aggregator.service._artifacts import send_artifact
 from fieldfare.aggregator.service._check_ins import CheckIns
 from fieldfare.aggregator.service._errors import on_the_wire
@@ -26,14 +27,18 @@ class DeviceService(aggregator_pb2_grpc.AggregatorServicer):
         pumps: make reports durable.
         workers: threads for what blocks.
         settings: bounds and time limits.
+        enrollment: knows devices.
 
     Attributes:
         check_ins: answers check-ins, some of them later.
     """
 
-    def __init__(self, engine: Engine, pumps: Pumps, workers: Workers, settings: ServerSettings) -> None:
+    def __init__(
+        self, engine: Engine, pumps: Pumps, workers: Workers, settings: ServerSettings, enrollment: Enrollment
+    ) -> None:
         self._engine = engine
         self._workers = workers
+        self._enrollment = enrollment
         self._reporting = Reporting(engine, pumps, workers, settings)
         self.check_ins = CheckIns(engine, settings)
         pumps.on_work(self.check_ins.serve)
@@ -44,6 +49,22 @@ class DeviceService(aggregator_pb2_grpc.AggregatorServicer):
         """Work, or when to come back."""
         async with on_the_wire(context):
             return await self.check_ins.answer(request, context)
+        raise AssertionError("unreachable")  # pragma: no cover
+
+    async def Enroll(  # noqa: N802
+        self, request: aggregator_pb2.EnrollRequest, context: _Context
+    ) -> aggregator_pb2.AccessToken:
+        """A new device's first access token."""
+        async with on_the_wire(context):
+            return await self._workers.run(self._enrollment.enroll, request)
+        raise AssertionError("unreachable")  # pragma: no cover
+
+    async def RefreshToken(  # noqa: N802
+        self, request: aggregator_pb2.RefreshTokenRequest, context: _Context
+    ) -> aggregator_pb2.AccessToken:
+        """An enrolled device's next access token."""
+        async with on_the_wire(context):
+            return await self._workers.run(self._enrollment.refresh, request)
         raise AssertionError("unreachable")  # pragma: no cover
 
     async def FetchArtifact(  # noqa: N802

@@ -13,7 +13,7 @@ from fieldfare.core.tasks._combinations import STALENESS_BITS
 from fieldfare.core.tasks._config import task_spec_from_mapping
 from fieldfare.core.tasks._local import LocalTrainingSpec
 from fieldfare.core.tasks._progress import Finished, NextRound, TaskProgress, next_step
-from fieldfare.core.tasks._spec import TargetSpec, TaskSpec
+from fieldfare.core.tasks._spec import TargetSpec, TaskSpec, is_name
 from fieldfare.core.tasks._states import TaskAction, TaskState, apply_action
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "TaskState",
     "Weighting",
     "apply_action",
+    "is_name",
     "next_step",
     "task_spec_from_mapping",
 ]

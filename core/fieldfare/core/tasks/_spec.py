@@ -20,6 +20,11 @@ _ERROR_METRICS = re.compile(
 )
 
 
+def is_name(text: str) -> bool:
+    """Whether a task or population may be called so: 1 to 64 characters of letters, digits, ".", "_" and "-"."""
+    return _NAME.fullmatch(text) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class TargetSpec:
     """The task completes when an evaluation round's mean of `metric` reaches `value`."""
@@ -55,7 +60,7 @@ class TaskSpec:
 
     def __post_init__(self) -> None:
         for key in ("name", "population"):
-            legal = _NAME.fullmatch(getattr(self, key)) is not None
+            legal = is_name(getattr(self, key))
             need(legal, key, "needs 1 to 64 characters of letters, digits, '.', '_' and '-'")
         need(1 <= self.rounds <= 10**6, "rounds", "must be 1 to 1000000")
         need(0 <= self.evaluate_every <= self.rounds, "evaluate_every", "must be 0 (never) to rounds")
