@@ -1,6 +1,6 @@
 """A training step of an exported plan on LiteRT beside the same step in Keras, one thread each, and peak memory.
 
-    python -m benchmarks.training [--only cnn gru] [--optimizer adam] [--repeats 9] [--store | --check]
+    python -m benchmarks.training [--only cnn gru] [--optimizer adam] [--batch 4] [--repeats 9] [--store | --check]
 
 Each way of training has a process of its own, all bound to one processor; they take turns, so that whatever else the
 machine does hits them alike. A step's time is the processor time of its process, all threads together: on an idle
@@ -25,7 +25,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import IO, Any, cast
 
-from benchmarks.training.models import BATCH, CASES
+from benchmarks.training.models import CASES, DEFAULT_BATCH
 
 STORED = Path(__file__).parents[1] / "stored" / "training.json"
 SIDES = ("plan", "keras", "jit", "function")
@@ -80,7 +80,7 @@ class Worker:
 
 def measure(name: str, options: argparse.Namespace, folder: Path) -> Result:
     plan, cpu = folder / f"{name}.tflite", str(max(os.sched_getaffinity(0)))
-    words = [name, options.optimizer, str(plan), cpu]
+    words = [name, options.optimizer, str(plan), cpu, str(options.batch)]
     export = [sys.executable, "-m", "benchmarks.training.worker", "export", *words]
     subprocess.run(export, check=True, env=os.environ | _ONE_THREAD)
     turns: dict[str, list[float]] = {side: [] for side in SIDES}
@@ -105,8 +105,8 @@ def measure(name: str, options: argparse.Namespace, folder: Path) -> Result:
 def heading(options: argparse.Namespace) -> str:
     versions = ", ".join(f"{one} {metadata.version(one)}" for one in ("ai-edge-litert", "tensorflow", "keras"))
     return (
-        f"{versions}, Python {platform.python_version()}, {platform.machine()}; batch {BATCH}, {options.optimizer}, "
-        f"one thread, median of {options.repeats} turns of {options.seconds} s"
+        f"{versions}, Python {platform.python_version()}, {platform.machine()}; batch {options.batch}, "
+        f"{options.optimizer}, one thread, median of {options.repeats} turns of {options.seconds} s"
     )
 
 
@@ -131,12 +131,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--optimizer", default="sgd", help="a name of keras.optimizers; stored ratios are for sgd")
+    parser.add_argument("--batch", type=int, default=DEFAULT_BATCH, help="examples of a step; stored ratios are for 16")
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=0.3, help="of each turn")
     action = parser.add_mutually_exclusive_group()
     action.add_argument("--store", action="store_true")
     action.add_argument("--check", action="store_true")
     options = parser.parse_args()
+    if (options.store or options.check) and options.batch != DEFAULT_BATCH:
+        parser.error(f"stored ratios are for a batch of {DEFAULT_BATCH}: leave --batch out with --store and --check")
     stored: dict[str, Any] = json.loads(STORED.read_text()) if STORED.exists() else {"ratios_to_keras": {}}
     print(heading(options))
     titles = [f"{one:>8}" for one in SIDES] + [f"x {one:<8}" for one in SIDES[1:]] + ["MB plan", "MB keras"]

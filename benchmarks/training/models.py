@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-BATCH = 16
+DEFAULT_BATCH = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +31,12 @@ class Case:
     factor: float = 1.0
 
 
-def examples(case: Case) -> tuple[NDArray[Any], NDArray[np.int32]]:
-    """One batch: inputs `(BATCH, *shape)`, float32 or int32, and targets `(BATCH,)` int32."""
+def examples(case: Case, batch: int) -> tuple[NDArray[Any], NDArray[np.int32]]:
+    """One batch: inputs `(batch, *shape)`, float32 or int32, and targets `(batch,)` int32."""
     draw = np.random.default_rng(0)
-    size = (BATCH, *case.shape)
+    size = (batch, *case.shape)
     inputs = draw.integers(0, case.words, size, np.int32) if case.words else draw.standard_normal(size, np.float32)
-    return inputs, draw.integers(0, case.classes, BATCH, np.int32)
+    return inputs, draw.integers(0, case.classes, batch, np.int32)
 
 
 def _mlp() -> Any:

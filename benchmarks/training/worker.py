@@ -1,6 +1,6 @@
 """A process that trains one model in one way, a turn at a time.
 
-    python -m benchmarks.training.worker SIDE CASE OPTIMIZER PLAN CPU
+    python -m benchmarks.training.worker SIDE CASE OPTIMIZER PLAN CPU BATCH
 
 Each line on standard input asks for a turn of about that many seconds; the answer is a line of JSON with the median
 seconds of a step and the peak resident size so far. SIDE "export" writes the plan instead and ends.
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.training.models import BATCH, CASES, Case, examples
+from benchmarks.training.models import CASES, Case, examples
 
 LOSS = "sparse_categorical_crossentropy"
 RATE = 0.01
@@ -23,30 +23,30 @@ _LEAST_STEPS = 3
 _WARM_UP_STEPS = 5
 
 
-def export(case: Case, optimizer: str, plan: Path) -> None:
+def export(case: Case, optimizer: str, plan: Path, batch: int) -> None:
     from fieldfare.converters import export_keras
 
-    export_keras(case.build(), plan, loss=LOSS, optimizer=optimizer, learning_rate=RATE, batch_size=BATCH)
+    export_keras(case.build(), plan, loss=LOSS, optimizer=optimizer, learning_rate=RATE, batch_size=batch)
 
 
-def plan_step(case: Case, plan: Path) -> Callable[[], float]:
+def plan_step(case: Case, plan: Path, size: int) -> Callable[[], float]:
     from fieldfare.core.plans import PlanRuntime
 
     runtime = PlanRuntime(plan)
-    inputs, labels = examples(case)
+    inputs, labels = examples(case, size)
     batch = {runtime.manifest.input_specs[0].name: inputs, "label": labels}
     return lambda: runtime.train_step(batch, learning_rate=RATE)
 
 
-def keras_step(case: Case, optimizer: str, *, jit: bool) -> Callable[[], float]:
+def keras_step(case: Case, optimizer: str, size: int, *, jit: bool) -> Callable[[], float]:
     model, _ = _built(case, optimizer, jit=jit)
-    inputs, labels = examples(case)
+    inputs, labels = examples(case, size)
     return lambda: float(model.train_on_batch(inputs, labels))
 
 
-def function_step(case: Case, optimizer: str) -> Callable[[], float]:
+def function_step(case: Case, optimizer: str, size: int) -> Callable[[], float]:
     model, tf = _built(case, optimizer, jit=False)
-    inputs, labels = examples(case)
+    inputs, labels = examples(case, size)
     rule = model.optimizer
     rule.build(model.trainable_variables)
 
@@ -94,17 +94,17 @@ def turn(step: Callable[[], float], seconds: float) -> float:
 
 
 def main() -> None:
-    side, name, optimizer, path, cpu = sys.argv[1:]
-    case, plan = CASES[name], Path(path)
+    side, name, optimizer, path, cpu, batch = sys.argv[1:]
+    case, plan, size = CASES[name], Path(path), int(batch)
     if side == "export":
-        export(case, optimizer, plan)
+        export(case, optimizer, plan, size)
         return
     os.sched_setaffinity(0, {int(cpu)})
     makers: dict[str, Callable[[], Callable[[], float]]] = {
-        "plan": lambda: plan_step(case, plan),
-        "keras": lambda: keras_step(case, optimizer, jit=False),
-        "jit": lambda: keras_step(case, optimizer, jit=True),
-        "function": lambda: function_step(case, optimizer),
+        "plan": lambda: plan_step(case, plan, size),
+        "keras": lambda: keras_step(case, optimizer, size, jit=False),
+        "jit": lambda: keras_step(case, optimizer, size, jit=True),
+        "function": lambda: function_step(case, optimizer, size),
     }
     step = makers[side]()
     losses = [step() for _ in range(_WARM_UP_STEPS)]

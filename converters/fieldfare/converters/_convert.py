@@ -60,6 +60,8 @@ def _run(folder: str, names: list[str], ops: list[Any], *, lenient: bool = False
     converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=names)
     converter.experimental_enable_resource_variables = True
     converter.target_spec.supported_ops = ops
+    # TensorFlow's notes on its own options would cost another unpacking and packing of the whole plan.
+    converter.exclude_conversion_metadata = True
     if lenient:
         converter.allow_custom_ops = True
         # Documented in the converter's error messages, which is the only place.

@@ -25,7 +25,6 @@ TOLERANCE = 1e-5
 """Largest relative difference that counts as equal: float32 sums in another order differ by about 1e-7 a step."""
 
 _FLOOR = 1e-3
-_STATE_FLOOR = 0.1  # squares of small gradients hold twice their rounding
 _IDLE = 1e-6  # of the largest gradient: nothing but rounding
 _SMALL = 1e-3  # of the largest gradient: rounding where the order of the examples changes a tenth of it
 _NOISE = 0.1
@@ -36,9 +35,9 @@ class ParityReport:
     """Largest relative differences between plan and Keras.
 
     A tensor's difference is `max|plan - keras| / max|keras|` over its elements, a number's `|plan - keras| / |keras|`.
-    The divisor of a weight is at least a thousandth of the model's largest weight, that of a state tensor a tenth
-    of the largest of its kind, that of an output at least 0.001 and that of a loss or metric at least 0.01: what is
-    nearly zero is measured against what it is added to.
+    The divisor of a weight is at least a thousandth of the model's largest weight, that of a state tensor a thousandth
+    of the largest of its kind, and that of a loss or metric at least 0.01: what is nearly zero is measured against what
+    it is added to.
 
     Attributes:
         steps: training steps that were compared.
@@ -246,7 +245,7 @@ def _compare(runtime: PlanRuntime, reference: _Reference, batches: Sequence[Exam
     inputs = {spec.name: batches[0][spec.name] for spec in manifest.input_specs}
     predicted = runtime.infer(inputs)
     outputs = [
-        _relative(predicted[one.spec.name], theirs, _FLOOR)
+        _relative(predicted[one.spec.name], theirs)
         for one, theirs in zip(manifest.outputs, reference.predict(inputs), strict=True)
     ]
     return ParityReport(
@@ -279,7 +278,7 @@ def _state(runtime: PlanRuntime, reference: _Reference, idle: Sequence[str]) -> 
     # Another optimiser has other variables.
     alone = dict.fromkeys(set(mine) ^ set(theirs), math.inf)
     return alone | {
-        name: _relative(value, theirs[name], _STATE_FLOOR * kinds[name.rpartition("_")[2]])
+        name: _relative(value, theirs[name], _FLOOR * kinds[name.rpartition("_")[2]])
         for name, value in mine.items()
         if name in theirs and not any(one in name for one in unmoved)
     }
