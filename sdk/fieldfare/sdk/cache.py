@@ -53,7 +53,9 @@ class ArtifactCache:
                 return None
             # The digest is computed once in a process: after a power cut a file may hold anything.
             if digest not in self._checked:
-                if (size_bytes is not None and path.stat().st_size != size_bytes) or _hash(path) != digest:
+                if (size_bytes is not None and path.stat().st_size != size_bytes) or _hashed(
+                    path
+                ).hexdigest() != digest:
                     _LOG.warning("the cached artifact %s is damaged; it is removed", digest[:12])
                     path.unlink()
                     return None
@@ -83,8 +85,8 @@ class ArtifactCache:
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._make_room(artifact, in_use)
-            resumed = self._download(artifact, part, open_stream)
-            if _hash(part) != artifact.hex:
+            resumed, digest = self._download(artifact, part, open_stream)
+            if digest != artifact.hex:
                 part.unlink()
                 if resumed:
                     # What was left from before may have been damaged on this disk: begin anew.
@@ -101,15 +103,20 @@ class ArtifactCache:
         """Bytes of all files, unfinished downloads included."""
         return sum(size for _, size, _ in self._files())
 
-    def _download(self, artifact: Artifact, part: Path, open_stream: OpenStream) -> bool:
-        """Append to `part` until it is complete. Returns whether an earlier download was continued."""
+    def _download(self, artifact: Artifact, part: Path, open_stream: OpenStream) -> tuple[bool, str]:
+        """Append to `part` until it is complete.
+
+        Returns:
+            Whether an earlier download was continued, and the hexadecimal digest of the whole.
+        """
         offset = part.stat().st_size if part.exists() else 0
         if offset > artifact.size_bytes:
             part.unlink()
             offset = 0
         resumed = offset > 0
+        digest = _hashed(part) if resumed else hashlib.sha256()
         if offset == artifact.size_bytes:
-            return resumed
+            return resumed, digest.hexdigest()
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_APPEND, OWNER_ONLY)
         # Without a buffer: what has come is in the file when the process is killed.
         with os.fdopen(descriptor, "wb", buffering=0) as file:
@@ -117,10 +124,11 @@ class ArtifactCache:
                 if chunk.offset != offset or not 0 < len(chunk.data) <= artifact.size_bytes - offset:
                     raise ProtocolError(f"the aggregator sends bytes of {artifact.hex[:12]} that were not asked for")
                 _write_all(file.fileno(), chunk.data)
+                digest.update(chunk.data)
                 offset += len(chunk.data)
         if offset < artifact.size_bytes:
             raise TransportError(f"the download of {artifact.hex[:12]} ended after {offset} bytes")
-        return resumed
+        return resumed, digest.hexdigest()
 
     def _make_room(self, artifact: Artifact, in_use: Collection[str]) -> None:
         kept = {artifact.hex, *in_use}
@@ -149,9 +157,9 @@ def _write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def _hash(path: Path) -> str:
+def _hashed(path: Path) -> "hashlib._Hash":
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_READ_BYTES):
             digest.update(block)
-    return digest.hexdigest()
+    return digest

@@ -15,7 +15,7 @@ from fieldfare.protos.v1 import aggregator_pb2
 __all__ = ["Outbox"]
 
 _LOG = logging.getLogger("fieldfare.sdk")
-_MAGIC = b"FFOUTBX1"
+_MAGIC = b"FFOUTBX2"
 _HEAD = struct.Struct("<8s32s")
 _LENGTHS = struct.Struct("<IIIQ")
 
@@ -43,8 +43,9 @@ class Outbox:
         """
         header, task = report.header.SerializeToString(deterministic=True), report.task_id.encode()
         lengths = _LENGTHS.pack(len(header), len(task), report.round_number, len(report.payload))
-        body = b"".join((lengths, header, task, report.payload))
-        write_atomically(self._path, (_HEAD.pack(_MAGIC, hashlib.sha256(body).digest()), body), mode=OWNER_ONLY)
+        front = b"".join((lengths, header, task))
+        head = _HEAD.pack(_MAGIC, _seal(front, report))
+        write_atomically(self._path, (head, front, report.payload), mode=OWNER_ONLY)
 
     def read(self) -> KeptReport | None:
         """The report that is kept, if any.
@@ -77,17 +78,24 @@ class Outbox:
 
 
 def _parse(data: bytes) -> KeptReport:
-    magic, digest = _HEAD.unpack_from(data)
-    body = data[_HEAD.size :]
-    if magic != _MAGIC or hashlib.sha256(body).digest() != digest:
+    magic, seal = _HEAD.unpack_from(data)
+    if magic != _MAGIC:
         raise ValueError("damaged")
-    header_bytes, task_bytes, round_number, payload_bytes = _LENGTHS.unpack_from(body)
+    header_bytes, task_bytes, round_number, payload_bytes = _LENGTHS.unpack_from(data, _HEAD.size)
     pieces: list[bytes] = []
-    start = _LENGTHS.size
+    start = _HEAD.size + _LENGTHS.size
     for length in (header_bytes, task_bytes, payload_bytes):
-        pieces.append(body[start : start + length])
+        pieces.append(data[start : start + length])
         start += length
-    if start != len(body):
+    if start != len(data):
         raise ValueError("damaged")
     header = aggregator_pb2.ReportHeader.FromString(pieces[0])
-    return KeptReport(header, pieces[2], pieces[1].decode(), round_number)
+    report = KeptReport(header, pieces[2], pieces[1].decode(), round_number)
+    if _seal(data[_HEAD.size : len(data) - payload_bytes], report) != seal:
+        raise ValueError("damaged")
+    return report
+
+
+def _seal(front: bytes, report: KeptReport) -> bytes:
+    """Over everything in the file: the payload, which may be large, by the digest that it has already."""
+    return hashlib.sha256(front + report.digest).digest()

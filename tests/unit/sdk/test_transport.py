@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -163,3 +164,11 @@ def test_a_report_in_chunks() -> None:
     assert [message.header for message in question] == [
         aggregator_pb2.ReportHeader(ticket=b"ticket", device_id=b"d" * 16, receipt_only=True)
     ]
+
+
+@pytest.mark.parametrize("payload_bytes", [0, 1, 127, 128, 129, 1000])
+@pytest.mark.parametrize("receipt_only", [False, True])
+def test_the_size_of_a_stream_is_that_of_its_messages(payload_bytes: int, receipt_only: bool) -> None:
+    kept = replace(report(), payload=bytes(payload_bytes))
+    stream = ReportStream(kept, receipt_only=receipt_only, chunk_bytes=128)
+    assert stream.size_bytes() == sum(message.ByteSize() for message in stream)

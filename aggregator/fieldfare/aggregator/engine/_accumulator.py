@@ -56,7 +56,7 @@ class Frozen:
     weight: int
     examples: int
     bytes_up: int
-    result: bytes = b""
+    result: bytes | bytearray = b""
     mean: NDArray[np.float32] | None = None
 
 
@@ -125,7 +125,7 @@ class Accumulator:
         with self._lock:
             self._closed = False
 
-    def _frozen(self, result: bytes, mean: NDArray[np.float32] | None) -> Frozen:
+    def _frozen(self, result: bytes | bytearray, mean: NDArray[np.float32] | None) -> Frozen:
         return Frozen(
             devices=frozenset(self._devices),
             metrics=self._metrics.to_json(),

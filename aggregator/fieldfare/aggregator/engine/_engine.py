@@ -20,7 +20,7 @@ from fieldfare.aggregator.engine._telemetry import UNMEASURED, Telemetry
 from fieldfare.aggregator.settings import ServerSettings
 from fieldfare.aggregator.storage import BlobStore, CheckpointRecord, Database, TaskRecord, artifact_key
 from fieldfare.core.errors import FieldfareError, NotFoundError, StateError, StorageError
-from fieldfare.core.rounds import DistinctDevices, Ticket, come_back_after, go_on_after, open_ticket
+from fieldfare.core.rounds import DistinctDevices, Ticket, Verdict, come_back_after, go_on_after, open_ticket
 from fieldfare.core.tasks import TaskAction, TaskState
 from fieldfare.protos.v1 import aggregator_pb2, task_pb2
 
@@ -196,6 +196,11 @@ class Engine:
         """Have a round open before the answer. Safe: what cannot be written now, `work` tries again."""
         with contextlib.suppress(StorageError):
             self.work(task_id)
+
+    def is_urgent(self, task_id: str) -> bool:
+        """Whether `work` would do more than write a snapshot: a round to begin or to end, a task that is over."""
+        run = self._tasks.find(task_id)
+        return run is None or run.open is None or run.decide(self._clock()).verdict is not Verdict.WAIT
 
     def next_deadline(self, task_id: str) -> datetime | None:
         """When `work` may find something due without any call from outside."""

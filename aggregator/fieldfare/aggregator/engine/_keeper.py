@@ -5,7 +5,6 @@ before the transaction's end leaves everything as it was, with the reports pendi
 """
 
 import contextlib
-import hashlib
 import logging
 import threading
 from collections.abc import Callable
@@ -26,7 +25,7 @@ from fieldfare.aggregator.storage import (
     SnapshotRecord,
     artifact_key,
 )
-from fieldfare.core.aggregation import MetricTotals
+from fieldfare.core.aggregation import MetricTotals, snapshot_digest
 from fieldfare.core.errors import FieldfareError, StorageError
 from fieldfare.core.metrics import means
 from fieldfare.core.rounds import RoundState, Verdict
@@ -151,7 +150,7 @@ class Keeper:
         current.doubtful = attempt
         try:
             if key:
-                self._blobs.put(key, [frozen.result])
+                self._blobs.put(key, [memoryview(frozen.result)])
             new = frozen.devices - current.on_disk
             self._database.save_snapshot(attempt.record, attempt.snapshot, new, at=self._clock())
         except FieldfareError:
@@ -292,5 +291,5 @@ def _snapshot_key(current: OpenRound, frozen: Frozen) -> str:
     """Where the sum goes; empty for an evaluation round, which has none."""
     if not frozen.result:
         return ""
-    name = f"{len(frozen.devices)}-{hashlib.sha256(frozen.result).hexdigest()[:16]}"
+    name = f"{len(frozen.devices)}-{snapshot_digest(frozen.result).hex()[:16]}"
     return f"snapshots/{current.record.task_id}/{current.number}/{name}"

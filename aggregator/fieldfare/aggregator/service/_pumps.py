@@ -23,7 +23,7 @@ class _Pump:
 
 
 class Pumps:
-    """Drives the tasks. What reports arrive while a flush is under way go together into the next one: group commit.
+    """Drives the tasks. What reports arrive within a moment, or while a flush is under way, is written together.
 
     Args:
         engine: does the work.
@@ -113,6 +113,15 @@ class Pumps:
         with contextlib.suppress(TimeoutError):
             # Safe: a millisecond more than asked for, or timers that wake early would make this spin.
             await asyncio.wait_for(pump.wake.wait(), max(left.total_seconds(), 0.0) + 0.001)
+            await self._gather(task_id, pump)
+
+    async def _gather(self, task_id: str, pump: _Pump) -> None:
+        """Something came in: let more come, for a snapshot costs the same for one report as for many."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.engine.gather.total_seconds()):
+                while not self._engine.is_urgent(task_id):
+                    pump.wake.clear()
+                    await pump.wake.wait()
 
 
 def _nothing() -> None:

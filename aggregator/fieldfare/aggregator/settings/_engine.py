@@ -12,6 +12,8 @@ class EngineSettings:
 
     Attributes:
         receipt_wait: how long a report waits for a snapshot before it is answered "pending".
+        gather: how long a report waits for company before a snapshot is written, unless its round ends first. Writing a
+            snapshot costs as much for one report as for a thousand.
         longest_wait: how long a check-in is held open while there is no work yet, and a question for a pending receipt;
             devices may ask for less.
         max_waiting: calls that are held open at the same time, of each of the two kinds. Devices beyond them are told
@@ -23,11 +25,12 @@ class EngineSettings:
     """
 
     receipt_wait: timedelta = timedelta(seconds=1)
+    gather: timedelta = timedelta(milliseconds=250)
     longest_wait: timedelta = timedelta(seconds=30)
     max_waiting: int = 4096
     keep_checkpoints: int = 0
 
     def __post_init__(self) -> None:
-        not_negative("engine", self, "receipt_wait", "longest_wait")
+        not_negative("engine", self, "receipt_wait", "gather", "longest_wait")
         need(self.max_waiting >= 0, "engine", "max_waiting", "must be 0 (no call is held open) or more")
         need(self.keep_checkpoints >= 0, "engine", "keep_checkpoints", "must be 0 (all) or more")

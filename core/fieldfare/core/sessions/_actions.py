@@ -1,7 +1,7 @@
 """What a session asks its shell to do, and what the shell gives back."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fieldfare.core.metrics import MetricSum
 from fieldfare.core.sessions._assignment import Artifact, Assignment
+from fieldfare.core.weights import sha256
 from fieldfare.protos.v1 import aggregator_pb2
 
 
@@ -65,12 +66,17 @@ class KeptReport:
         payload: the encoded update; empty for evaluation.
         task_id: for the ledger.
         round_number: for the ledger.
+        digest: SHA-256 of the payload, for the disk and for the stream's trailer.
     """
 
     header: aggregator_pb2.ReportHeader
     payload: bytes
     task_id: str
     round_number: int
+    digest: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "digest", sha256(self.payload))
 
 
 @dataclass(frozen=True, slots=True)

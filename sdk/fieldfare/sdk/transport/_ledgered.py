@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-import numpy as np
-
+from fieldfare.core.aggregation import euclidean_norm
 from fieldfare.core.encodings import decode_update, stage_names
 from fieldfare.core.errors import UpdateError, WeightsError
 from fieldfare.core.weights import specs_from_proto, total_size
@@ -103,20 +102,24 @@ def _kind(header: aggregator_pb2.ReportHeader) -> LedgerKind:
     return LedgerKind.UPDATE if header.payload_bytes else LedgerKind.METRICS
 
 
-def _summary(messages: Iterable[aggregator_pb2.ReportRequest]) -> _Summary:
-    header, size_bytes, payload = aggregator_pb2.ReportHeader(), 0, bytearray()
-    for message in messages:
-        size_bytes += message.ByteSize()
-        if message.HasField("header"):
-            header = message.header
-        payload += message.data
+def _summary(messages: ReportStream | list[aggregator_pb2.ReportRequest]) -> _Summary:
+    if isinstance(messages, ReportStream):
+        # Without making the messages: they would copy the payload.
+        payload = b"" if messages.receipt_only else messages.report.payload
+        return _summary_of(next(iter(messages)).header, payload, messages.size_bytes())
+    headers = [message.header for message in messages if message.HasField("header")]
+    payload = b"".join(message.data for message in messages)
+    size_bytes = sum(message.ByteSize() for message in messages)
+    return _summary_of(headers[-1] if headers else aggregator_pb2.ReportHeader(), payload, size_bytes)
+
+
+def _summary_of(header: aggregator_pb2.ReportHeader, payload: bytes, size_bytes: int) -> _Summary:
     if not payload:
         return _Summary(header, size_bytes, None, "")
     try:
         size = total_size(specs_from_proto(header.tensors))
         vector = decode_update(header.encoding, payload, size, max_abs_value=math.inf)
-        norm = float(np.sqrt(np.sum(np.square(vector, dtype=np.float64))))
-        return _Summary(header, size_bytes, norm, "+".join(stage_names(header.encoding)))
+        return _Summary(header, size_bytes, euclidean_norm(vector), "+".join(stage_names(header.encoding)))
     except (UpdateError, WeightsError):
         # Safe: a payload that cannot be decoded is counted all the same; the aggregator will refuse it.
         return _Summary(header, size_bytes, None, "unknown")

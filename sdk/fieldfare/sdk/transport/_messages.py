@@ -1,14 +1,13 @@
 """A report as the messages of its stream."""
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fieldfare.core.sessions import KeptReport
 from fieldfare.protos.v1 import aggregator_pb2
 
-DEFAULT_CHUNK_BYTES = 512 * 1024
-"""Between 256 KiB, below which messages cost more than they carry, and the protocol's 1 MiB."""
+DEFAULT_CHUNK_BYTES = 2**20
+"""The most that the protocol allows: a message costs about as much as copying 100 kB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +25,33 @@ class ReportStream:
     chunk_bytes: int = DEFAULT_CHUNK_BYTES
 
     def __iter__(self) -> Iterator[aggregator_pb2.ReportRequest]:
+        yield self._opening()
         if self.receipt_only:
-            # Only what names the report: its numbers need not travel again.
-            header = aggregator_pb2.ReportHeader(
-                ticket=self.report.header.ticket, device_id=self.report.header.device_id, receipt_only=True
-            )
-            yield aggregator_pb2.ReportRequest(header=header)
             return
-        yield aggregator_pb2.ReportRequest(header=self.report.header)
         payload = self.report.payload
         for start in range(0, len(payload), self.chunk_bytes):
             yield aggregator_pb2.ReportRequest(data=payload[start : start + self.chunk_bytes])
-        trailer = aggregator_pb2.ReportTrailer(sha256=hashlib.sha256(payload).digest())
-        yield aggregator_pb2.ReportRequest(trailer=trailer)
+        yield self._closing()
+
+    def size_bytes(self) -> int:
+        """Bytes of all messages together, found without making those that carry the payload."""
+        if self.receipt_only:
+            return self._opening().ByteSize()
+        whole, rest = divmod(len(self.report.payload), self.chunk_bytes)
+        data = whole * _data_message_bytes(self.chunk_bytes) + (_data_message_bytes(rest) if rest else 0)
+        return self._opening().ByteSize() + data + self._closing().ByteSize()
+
+    def _opening(self) -> aggregator_pb2.ReportRequest:
+        header = self.report.header
+        if self.receipt_only:
+            # Only what names the report: its numbers need not travel again.
+            header = aggregator_pb2.ReportHeader(ticket=header.ticket, device_id=header.device_id, receipt_only=True)
+        return aggregator_pb2.ReportRequest(header=header)
+
+    def _closing(self) -> aggregator_pb2.ReportRequest:
+        return aggregator_pb2.ReportRequest(trailer=aggregator_pb2.ReportTrailer(sha256=self.report.digest))
+
+
+def _data_message_bytes(length: int) -> int:
+    """Bytes of a message with so many payload bytes: a tag, the length in groups of 7 bits, the payload."""
+    return 1 + (length.bit_length() + 6) // 7 + length
