@@ -11,6 +11,9 @@ Where things are:
     server_optimizers  how a mean update changes the global weights
     rounds             the state machine of one round, tickets, pace steering
     sessions           the state machine of one device's participation
+    signing            Ed25519 signatures of devices and publishers
+    access             tokens, keys, credentials, rate limits
+    client_tls         the PEM files of a caller
     addresses          "127.0.0.1:8470", and what is loopback
     files              files that are there whole or not at all, where the caller says
     command            the `fieldfare` command

@@ -9,6 +9,7 @@ Where things are:
     device       `Device`: rounds, prediction, what is kept on disk
     training     local training and evaluation on LiteRT
     transport    gRPC, and the wrapper that writes the ledger
+    enrollment   key pair and access token of a device
     ledger       every message that left the device
     conditions   when a device is willing to work
     cache        plans and checkpoints by their digest

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from fieldfare.core.encodings import encoded_bytes
 from fieldfare.core.errors import ConfigError, ProtocolError, UpdateError
+from fieldfare.core.signing import MAX_PLAN_SIGNATURES
 from fieldfare.core.tasks import Algorithm, LocalTrainingSpec, NextRound
 from fieldfare.protos.v1 import aggregator_pb2, encoding_pb2, tensors_pb2
 
@@ -47,6 +48,7 @@ class Assignment:
     encoding: encoding_pb2.Encoding
     report_within: timedelta
     max_abs_value: float
+    plan_signatures: tuple[aggregator_pb2.PlanSignature, ...] = ()
     max_norm: float = 0.0
     control: Artifact | None = None
 
@@ -93,6 +95,7 @@ def read_assignment(proto: aggregator_pb2.Assignment, *, max_artifact_bytes: int
         encoding=proto.encoding,
         report_within=report_within,
         max_abs_value=proto.max_abs_value,
+        plan_signatures=tuple(proto.plan_signatures[:MAX_PLAN_SIGNATURES]),
         max_norm=proto.max_norm,
         control=control,
     )

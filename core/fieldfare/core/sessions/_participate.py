@@ -31,6 +31,7 @@ from fieldfare.core.sessions._actions import (
     WorkResult,
 )
 from fieldfare.core.sessions._assignment import Assignment, read_assignment
+from fieldfare.core.signing import is_published
 from fieldfare.core.weights import TensorSpec, specs_from_proto, specs_to_proto, total_size
 from fieldfare.protos.v1 import aggregator_pb2
 
@@ -48,11 +49,13 @@ class DeviceIdentity:
         population: the devices that share an app and a kind of example.
         device_id: 16 random bytes of the device's own making.
         capabilities: what the device can do; `protocol_version` is set here.
+        publishers: public keys whose plans the device runs; empty for any plan.
     """
 
     population: str
     device_id: bytes
     capabilities: aggregator_pb2.Capabilities
+    publishers: frozenset[bytes] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,8 @@ class RetrySettings:
         """The wait after so many failures in a row: between a half and the whole of the doubled interval."""
         return min(self.first * 2.0 ** min(failures - 1, 30), self.longest) * (0.5 + uniform / 2)
 
+
+_UNTRUSTED = "the plan is not signed by a publisher that this device trusts: it was not fetched and not run"
 
 Session = Generator[Action, Any, Participation]
 """Yields actions, is sent their results (or thrown their `TransportError`), returns a `Participation`."""
@@ -120,6 +125,10 @@ def participate(
         if answer.WhichOneof("answer") != "assignment":
             return _come_back(answer)
         assignment = read_assignment(answer.assignment, max_artifact_bytes=settings.max_artifact_bytes)
+        if not _is_trusted(identity, assignment):
+            refusal = WorkResult(aggregator_pb2.OUTCOME_FAILED, detail=_UNTRUSTED)
+            report, _ = _make_report(identity, assignment, refusal, weights_of)
+            return (yield from _withdraw(report, assignment, refusal, uniform, settings))
         deadline = now() + assignment.report_within
         for artifact in filter(None, (assignment.plan, assignment.checkpoint, assignment.control)):
             yield from _retrying(FetchArtifact(artifact, assignment.ticket), uniform, settings)
@@ -131,6 +140,12 @@ def participate(
         return (yield from _withdraw(report, assignment, result, uniform, settings))
     yield Keep(report)
     return (yield from _settle(report, (assignment, result), now, uniform, settings))
+
+
+def _is_trusted(identity: DeviceIdentity, assignment: Assignment) -> bool:
+    """Looked at before a byte of the plan is fetched; the fetched bytes are then held to the digest that was signed."""
+    publishers = identity.publishers
+    return not publishers or is_published(assignment.plan_signatures, publishers, assignment.plan.sha256)
 
 
 def _come_back(answer: aggregator_pb2.CheckInResponse) -> Participation:

@@ -3,7 +3,7 @@
 import logging
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,6 +26,7 @@ from fieldfare.core.sessions import (
     RetrySettings,
     participate,
 )
+from fieldfare.core.signing import PUBLIC_KEY_BYTES, public_key_from_pem
 from fieldfare.core.tasks import DEVICE_ALGORITHMS
 from fieldfare.protos.v1 import aggregator_pb2
 from fieldfare.sdk.cache import DEFAULT_LIMIT_BYTES
@@ -33,6 +34,7 @@ from fieldfare.sdk.conditions import Conditions, Probe, PsutilProbe, unmet
 from fieldfare.sdk.device._folder import DeviceFolder
 from fieldfare.sdk.device._predictor import Predictor
 from fieldfare.sdk.device._shell import Shell, Stopped
+from fieldfare.sdk.enrollment import AuthorizedTransport
 from fieldfare.sdk.ledger import Ledger
 from fieldfare.sdk.store import ExampleSource
 from fieldfare.sdk.training import LiteRtTrainer, LocalTrainer
@@ -65,6 +67,11 @@ class Device:
         population: the devices that share an app and a kind of example.
         store: the examples; the caller closes it.
         tls_ca: PEM file of the authorities to trust, where `aggregator` is an address.
+        tls_cert: PEM file with the device's own certificate chain, where the aggregator asks for one.
+        tls_key: PEM file with its private key.
+        enrollment_key: one-time key with which the device enrols at its first call, where it is not enrolled yet.
+        trusted_publishers: public keys, as PEM files or 32 bytes each. Where there are any, the device runs only plans
+            that one of them has signed.
         conditions: what must hold for the device to work; default: nothing.
         trainer: default: LiteRT on one thread.
         now: the present, timezone-aware.
@@ -89,6 +96,10 @@ class Device:
         population: str,
         store: ExampleSource,
         tls_ca: Path | None = None,
+        tls_cert: Path | None = None,
+        tls_key: Path | None = None,
+        enrollment_key: str = "",
+        trusted_publishers: Iterable[Path | bytes] = (),
         conditions: Conditions | None = None,
         trainer: LocalTrainer | None = None,
         now: Callable[[], datetime] = _utc_now,
@@ -111,10 +122,21 @@ class Device:
         self._folder = DeviceFolder(folder, create=True, cache_limit_bytes=cache_limit_bytes)
         self._predictor = Predictor(self._folder)
         self._running = threading.Lock()
-        inner = GrpcTransport(aggregator, tls_ca=tls_ca) if isinstance(aggregator, str) else aggregator
+        self._publishers = frozenset(map(_public_key, trusted_publishers))
+        inner = (
+            GrpcTransport(aggregator, tls_ca=tls_ca, tls_cert=tls_cert, tls_key=tls_key)
+            if isinstance(aggregator, str)
+            else aggregator
+        )
         self._owns_transport = isinstance(aggregator, str)
         self._ledger = self._folder.open_ledger()
-        self._transport = LedgeredTransport(inner, self._ledger, now)
+        self._transport = AuthorizedTransport(
+            LedgeredTransport(inner, self._ledger, now),
+            self._folder.membership,
+            self._folder.device_id,
+            now,
+            enrollment_key,
+        )
 
     @property
     def ledger(self) -> Ledger:
@@ -218,7 +240,7 @@ class Device:
         return "" if self._conditions.always_hold else unmet(self._conditions, self._probe)
 
     def _participate(self, stop: threading.Event, settings: RetrySettings) -> Participation:
-        identity = DeviceIdentity(self._population, self._folder.device_id(), _capabilities())
+        identity = DeviceIdentity(self._population, self._folder.device_id(), _capabilities(), self._publishers)
         kept = self._folder.outbox.read()
         if kept is not None:
             self._transport.remember(kept.header.ticket, kept.task_id, kept.round_number)
@@ -262,6 +284,17 @@ class Device:
         except StorageError as error:
             _LOG.error("%s", error)
             return Participation(Ended.UNREACHABLE, _AFTER_STORAGE_ERROR, str(error))
+
+
+def _public_key(source: Path | bytes) -> bytes:
+    if isinstance(source, bytes):
+        if len(source) != PUBLIC_KEY_BYTES:
+            raise ConfigError(f"a public key has {PUBLIC_KEY_BYTES} bytes", field="trusted_publishers")
+        return source
+    try:
+        return public_key_from_pem(Path(source).read_bytes())
+    except OSError as error:
+        raise ConfigError(f"{source} cannot be read: {error.strerror}", field="trusted_publishers") from error
 
 
 def _capabilities() -> aggregator_pb2.Capabilities:

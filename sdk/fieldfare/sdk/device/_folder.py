@@ -11,6 +11,7 @@ from fieldfare.sdk.cache import DEFAULT_LIMIT_BYTES, ArtifactCache
 from fieldfare.sdk.controls import ControlStore
 from fieldfare.sdk.device._current import Current, read_current, write_current
 from fieldfare.sdk.device._lock import FolderLock
+from fieldfare.sdk.enrollment import Membership
 from fieldfare.sdk.ledger import Ledger
 from fieldfare.sdk.outbox import Outbox
 
@@ -18,7 +19,10 @@ _LOG = logging.getLogger("fieldfare.sdk")
 
 
 class DeviceFolder:
-    """The files of one device: `device_id`, `lock`, `ledger.db`, `outbox`, `current.json`, `cache/`, `controls/`.
+    """The files of one device.
+
+    They are `device_id`, `device_key`, `member.json`, `lock`, `ledger.db`, `outbox`, `current.json`, `cache/` and
+    `controls/`.
 
     Reading it needs no lock: a second process may look at the ledger or predict while a device runs.
 
@@ -45,6 +49,7 @@ class DeviceFolder:
         self.cache = ArtifactCache(self.path / "cache", cache_limit_bytes)
         self.outbox = Outbox(self.path / "outbox")
         self.controls = ControlStore(self.path / "controls")
+        self.membership = Membership(self.path)
         self._current = self.path / "current.json"
 
     def open_ledger(self, *, create: bool = True) -> Ledger:

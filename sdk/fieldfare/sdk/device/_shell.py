@@ -30,9 +30,10 @@ from fieldfare.core.weights import TensorSpec
 from fieldfare.protos.v1 import aggregator_pb2
 from fieldfare.sdk.device._current import Current
 from fieldfare.sdk.device._folder import DeviceFolder
+from fieldfare.sdk.enrollment import AuthorizedTransport
 from fieldfare.sdk.store import ExampleSource
 from fieldfare.sdk.training import Job, LocalTrainer, do_work
-from fieldfare.sdk.transport import LedgeredTransport, ReportStream
+from fieldfare.sdk.transport import ReportStream
 
 _LOG = logging.getLogger("fieldfare.sdk")
 _PROBE_EVERY = timedelta(seconds=5)
@@ -48,7 +49,7 @@ class Shell:
 
     Attributes:
         folder: locked by the caller.
-        transport: writes the ledger.
+        transport: carries the token, and writes the ledger.
         trainer: runs the plan.
         source: the examples.
         stop: ends waits, downloads and training.
@@ -59,7 +60,7 @@ class Shell:
     """
 
     folder: DeviceFolder
-    transport: LedgeredTransport
+    transport: AuthorizedTransport
     trainer: LocalTrainer
     source: ExampleSource
     stop: threading.Event

@@ -44,6 +44,10 @@ class LedgerKind(Enum):
 
     CHECK_IN = "check_in"
     """The device's id, its population and its capabilities."""
+    ENROLL = "enroll"
+    """A one-time key, the device's id and its public key."""
+    TOKEN = "token"  # noqa: S105 - the name of a kind
+    """The device's id and the time, signed: asks for an access token."""
     FETCH = "fetch"
     """A request for a plan or checkpoint."""
     UPDATE = "update"

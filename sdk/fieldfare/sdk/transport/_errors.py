@@ -1,8 +1,8 @@
 """The one place where gRPC's errors become ours."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from fieldfare.core.errors import TransportError
+from fieldfare.core.errors import AuthenticationError, TransportError
 
 if TYPE_CHECKING:
     import grpc
@@ -10,7 +10,6 @@ if TYPE_CHECKING:
 _FINAL = {
     "INVALID_ARGUMENT",
     "PERMISSION_DENIED",
-    "UNAUTHENTICATED",
     "NOT_FOUND",
     "UNIMPLEMENTED",
     "FAILED_PRECONDITION",
@@ -30,10 +29,23 @@ def transport_error(error: "grpc.RpcError", address: str) -> TransportError:
         return TransportError(f"the aggregator at {address} did not answer in time")
     if code == "UNIMPLEMENTED":
         return TransportError(f"what answers at {address} is no Fieldfare aggregator ({detail})", retryable=False)
+    if code == "UNAUTHENTICATED":
+        return AuthenticationError(
+            f"the aggregator at {address} does not know this device: {detail}", server_time_micros=_server_time(error)
+        )
     words = code.lower().replace("_", " ")
     if code in _FINAL:
         return TransportError(f"the aggregator at {address} refuses the call ({words}): {detail}", retryable=False)
     return TransportError(f"the call to the aggregator at {address} failed ({words}): {detail}")
+
+
+def _server_time(error: "grpc.RpcError") -> int | None:
+    """The aggregator's clock, where it told."""
+    metadata: Any = error.trailing_metadata() or ()
+    for name, value in metadata:
+        if name == "fieldfare-time-micros" and isinstance(value, str) and value.isascii() and value.isdigit():
+            return int(value[:20])
+    return None
 
 
 def _reason(detail: str) -> str:

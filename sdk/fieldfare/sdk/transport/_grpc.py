@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from fieldfare.core.addresses import Address, parse_address
-from fieldfare.core.errors import ConfigError, TransportError
+from fieldfare.core.client_tls import ClientTls, read_client_tls
+from fieldfare.core.errors import TransportError
 from fieldfare.protos.v1 import aggregator_pb2
 from fieldfare.sdk.transport._errors import transport_error
 
@@ -27,6 +28,8 @@ _OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.min_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 10_000),
 )
+
+
 # A proxy that an environment variable names would see what a plain connection to this machine carries.
 _LOOPBACK_OPTIONS = (("grpc.enable_http_proxy", 0),)
 
@@ -39,11 +42,13 @@ class GrpcTransport:
     Args:
         address: "host:port" or "[IPv6]:port".
         tls_ca: PEM file of the authorities to trust; without it the system's. With it, loopback gets TLS too.
+        tls_cert: PEM file with the device's own certificate chain, where the aggregator asks for one.
+        tls_key: PEM file with its private key.
         timeout: bound on a check-in, beside the time for which it may be held open, and on a report without payload.
         transfer_timeout: bound on a download and on a report with its payload.
 
     Raises:
-        ConfigError: an address that cannot be read, an absent CA file.
+        ConfigError: an address that cannot be read, an absent file, a certificate without its key.
     """
 
     def __init__(
@@ -51,6 +56,8 @@ class GrpcTransport:
         address: str,
         *,
         tls_ca: Path | None = None,
+        tls_cert: Path | None = None,
+        tls_key: Path | None = None,
         timeout: timedelta = timedelta(seconds=30),
         transfer_timeout: timedelta = timedelta(minutes=15),
     ) -> None:
@@ -60,9 +67,26 @@ class GrpcTransport:
         self._address = str(parsed)
         self._timeout_s = timeout.total_seconds()
         self._transfer_timeout_s = transfer_timeout.total_seconds()
-        self._channel = _channel(parsed, tls_ca)
+        self._channel = _channel(parsed, read_client_tls(tls_ca, tls_cert, tls_key))
         self._stub: Any = aggregator_pb2_grpc.AggregatorStub(self._channel)
+        self._metadata: tuple[tuple[str, str], ...] = ()
         self._closed = False
+
+    def authorize(self, token: str) -> None:
+        """Send this access token with every call from now on, but with the two that give one."""
+        self._metadata = (("authorization", f"Bearer {token}"),)
+
+    def enroll(self, request: aggregator_pb2.EnrollRequest) -> aggregator_pb2.AccessToken:
+        """A one-time key for an access token."""
+        with self._errors():
+            token: aggregator_pb2.AccessToken = self._stub.Enroll(request, timeout=self._timeout_s)
+        return token
+
+    def refresh_token(self, request: aggregator_pb2.RefreshTokenRequest) -> aggregator_pb2.AccessToken:
+        """A signature for an access token."""
+        with self._errors():
+            token: aggregator_pb2.AccessToken = self._stub.RefreshToken(request, timeout=self._timeout_s)
+        return token
 
     def check_in(
         self, request: aggregator_pb2.CheckInRequest, stop: threading.Event | None = None
@@ -70,13 +94,13 @@ class GrpcTransport:
         """Offer the device; where the call may be held open, `stop` ends it within a fifth of a second."""
         wait_s = request.wait.ToTimedelta().total_seconds()
         with self._errors():
-            call = self._stub.CheckIn.future(request, timeout=self._timeout_s + wait_s)
+            call = self._stub.CheckIn.future(request, timeout=self._timeout_s + wait_s, metadata=self._metadata)
             return _result(call, stop)
 
     def fetch(self, request: aggregator_pb2.FetchArtifactRequest) -> Iterator[aggregator_pb2.ArtifactChunk]:
         """Download from an offset on; closing the iterator ends the call."""
         with self._errors():
-            call = self._stub.FetchArtifact(request, timeout=self._transfer_timeout_s)
+            call = self._stub.FetchArtifact(request, timeout=self._transfer_timeout_s, metadata=self._metadata)
             try:
                 yield from call
             finally:
@@ -85,7 +109,8 @@ class GrpcTransport:
     def report(self, requests: Iterable[aggregator_pb2.ReportRequest]) -> aggregator_pb2.Receipt:
         """Stream a report; an answer that comes before the end of the stream ends it."""
         with self._errors():
-            receipt: aggregator_pb2.Receipt = self._stub.Report(iter(requests), timeout=self._transfer_timeout_s)
+            timeout, metadata = self._transfer_timeout_s, self._metadata
+            receipt: aggregator_pb2.Receipt = self._stub.Report(iter(requests), timeout=timeout, metadata=metadata)
         return receipt
 
     def close(self) -> None:
@@ -127,16 +152,12 @@ def _result(call: Any, stop: threading.Event | None) -> aggregator_pb2.CheckInRe
             return response
 
 
-def _channel(address: Address, tls_ca: Path | None) -> Any:
+def _channel(address: Address, tls: ClientTls) -> Any:
     import grpc
 
     # The "dns" scheme said aloud: a bare "host:port" could otherwise be read as the URI of another scheme.
     target = f"dns:///{address}"
-    if tls_ca is None and address.is_loopback:
-        return grpc.insecure_channel(target, options=[*_OPTIONS, *_LOOPBACK_OPTIONS])
-    try:
-        roots = None if tls_ca is None else Path(tls_ca).read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{tls_ca} cannot be read: {error.strerror}", field="tls_ca") from error
     options = [*_OPTIONS, *(_LOOPBACK_OPTIONS if address.is_loopback else ())]
-    return grpc.secure_channel(target, grpc.ssl_channel_credentials(roots), options=options)
+    if address.is_loopback and not tls.is_asked_for:
+        return grpc.insecure_channel(target, options=options)
+    return grpc.secure_channel(target, grpc.ssl_channel_credentials(tls.roots, tls.key, tls.chain), options=options)

@@ -67,6 +67,20 @@ class LedgeredTransport:
         self._record(_kind(summary.header), summary.size_bytes, ticket, summary.norm, summary.encoding)
         return self.__inner.report(messages)
 
+    def enroll(self, request: aggregator_pb2.EnrollRequest) -> aggregator_pb2.AccessToken:
+        """Record and send."""
+        self._record(LedgerKind.ENROLL, request.ByteSize(), b"")
+        return self.__inner.enroll(request)
+
+    def refresh_token(self, request: aggregator_pb2.RefreshTokenRequest) -> aggregator_pb2.AccessToken:
+        """Record and send."""
+        self._record(LedgerKind.TOKEN, request.ByteSize(), b"")
+        return self.__inner.refresh_token(request)
+
+    def authorize(self, token: str) -> None:
+        """Send this access token with every call. It came from the aggregator, so it is no message of the device's."""
+        self.__inner.authorize(token)
+
     def close(self) -> None:
         """Close the transport; the ledger stays open."""
         self.__inner.close()

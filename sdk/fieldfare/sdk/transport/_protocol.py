@@ -31,6 +31,18 @@ class Transport(Protocol):
         """Stream a report; the aggregator may answer before it has read all of it."""
         ...
 
+    def enroll(self, request: aggregator_pb2.EnrollRequest) -> aggregator_pb2.AccessToken:
+        """A new device: a one-time key for its first access token."""
+        ...
+
+    def refresh_token(self, request: aggregator_pb2.RefreshTokenRequest) -> aggregator_pb2.AccessToken:
+        """The next access token for the device's signature."""
+        ...
+
+    def authorize(self, token: str) -> None:
+        """Send this access token with every call from now on, but with the two that give one."""
+        ...
+
     def close(self) -> None:
         """Release connections; calls that are under way fail. May be called twice."""
         ...
