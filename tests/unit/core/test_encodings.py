@@ -79,6 +79,19 @@ def test_the_bound_itself_is_allowed_and_nothing_beyond(value):
     assert caught.value.reason == "too_large"
 
 
+@pytest.mark.parametrize("encoding", [FLOAT32, FLOAT16])
+def test_two_vectors_are_encoded_one_by_one(encoding):
+    both = np.array([1.0, -0.5, 2.0, 0.25], "f4")
+    payload = encode_update(encoding, both, parts=2)
+    assert payload == encode_update(encoding, both[:2]) + encode_update(encoding, both[2:])
+    assert decode_update(encoding, bytearray(payload), 2, max_abs_value=2.0, parts=2).tolist() == both.tolist()
+    with pytest.raises(UpdateError, match="values beyond 1"):
+        decode_update(encoding, payload, 2, max_abs_value=1.0, parts=2)
+    for wrong in (payload[:-1], payload[: len(payload) // 2]):
+        with pytest.raises(UpdateError, match=f"expected {len(payload)} bytes"):
+            decode_update(encoding, wrong, 2, max_abs_value=2.0, parts=2)
+
+
 @pytest.mark.parametrize("length", [0, 7, 9])
 def test_another_length_is_refused(length):
     with pytest.raises(UpdateError, match=f"expected 8 bytes of update, got {length}") as caught:

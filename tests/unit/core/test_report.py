@@ -1,10 +1,11 @@
+import numpy as np
 import pytest
 
-from fieldfare.core.aggregation import ReportRules, check_header, update_weight
-from fieldfare.core.encodings import FLOAT16, FLOAT32
+from fieldfare.core.aggregation import ReportRules, check_header, read_update, update_weight
+from fieldfare.core.encodings import FLOAT16, FLOAT32, encode_update
 from fieldfare.core.errors import UpdateError
 from fieldfare.core.metrics import MetricSum
-from fieldfare.core.tasks import AggregationSpec, LocalTrainingSpec, TaskSpec, Weighting
+from fieldfare.core.tasks import AggregationSpec, Algorithm, LocalTrainingSpec, TaskSpec, Weighting
 from fieldfare.core.weights import TensorSpec, specs_to_proto
 from fieldfare.protos.v1.aggregator_pb2 import ReportHeader
 from fieldfare.protos.v1.encoding_pb2 import Encoding, EncodingStage
@@ -66,6 +67,39 @@ def test_what_a_training_report_is_refused_for(changes, reason, words):
     with pytest.raises(UpdateError, match=words) as caught:
         check_header(header(**changes), rules())
     assert caught.value.reason == reason
+
+
+def with_aggregation(**changes) -> ReportRules:
+    return rules(spec=TaskSpec("t", "p", local=SPEC.local, aggregation=AggregationSpec(**changes)))
+
+
+def test_scaffold_sends_two_vectors():
+    two = with_aggregation(algorithm=Algorithm.SCAFFOLD, weighting=Weighting.UNIFORM)
+    assert (rules().values, two.values) == (9, 18)
+    assert check_header(header(payload_bytes=72), two)
+    with pytest.raises(UpdateError, match="must have 72 bytes, not 36"):
+        check_header(header(), two)
+
+
+def test_an_update_is_held_to_every_bound_and_clipped():
+    vector = np.array([3.0, 0, 0, 0, 4.0, 0, 0, 0, 0], "f4")
+    payload = encode_update(FLOAT32, vector)
+    assert read_update(FLOAT32, payload, rules()).tolist() == vector.tolist()
+    assert read_update(FLOAT32, payload, with_aggregation(max_norm=5.0)).tolist() == vector.tolist()
+    assert read_update(FLOAT32, payload, with_aggregation(clip_norm=2.5)).tolist() == (vector / 2).tolist()
+    for bounds, reason in (({"max_norm": 4.9}, "norm"), ({"max_abs_value": 3.9}, "too_large")):
+        with pytest.raises(UpdateError) as caught:
+            read_update(FLOAT32, payload, with_aggregation(**bounds))
+        assert caught.value.reason == reason
+
+
+def test_the_norm_of_each_of_two_vectors_is_bounded():
+    two = {"algorithm": Algorithm.SCAFFOLD, "weighting": Weighting.UNIFORM}
+    vector = np.concatenate([np.full(9, 0.5, "f4"), np.full(9, -1.0, "f4")])
+    payload = encode_update(FLOAT32, vector, parts=2)
+    assert read_update(FLOAT32, payload, with_aggregation(max_norm=3.0, **two)).tolist() == vector.tolist()
+    with pytest.raises(UpdateError, match=r"norm 3, beyond 2\.9"):
+        read_update(FLOAT32, payload, with_aggregation(max_norm=2.9, **two))
 
 
 def evaluation(**changes) -> ReportHeader:

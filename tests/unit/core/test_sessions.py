@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -16,6 +17,7 @@ from fieldfare.core.sessions import (
     FetchArtifact,
     Forget,
     Keep,
+    KeepControl,
     KeptReport,
     Participation,
     RetrySettings,
@@ -30,7 +32,12 @@ from fieldfare.core.tasks import Algorithm, LocalTrainingSpec, NextRound
 from fieldfare.core.weights import TensorSpec
 from fieldfare.protos.v1 import aggregator_pb2 as pb
 from fieldfare.protos.v1.encoding_pb2 import Encoding
-from fieldfare.protos.v1.task_pb2 import ALGORITHM_FEDAVG, ROUND_KIND_TRAINING
+from fieldfare.protos.v1.task_pb2 import (
+    ALGORITHM_FEDAVG,
+    ALGORITHM_SCAFFOLD,
+    ROUND_KIND_EVALUATION,
+    ROUND_KIND_TRAINING,
+)
 from fieldfare.protos.v1.tensors_pb2 import ArtifactRef
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -38,6 +45,10 @@ S = timedelta(seconds=1)
 SPECS = (TensorSpec("w", "float32", (2,)),)
 PLAN, CHECKPOINT = Artifact(b"p" * 32, 1000), Artifact(b"c" * 32, 20)
 DONE = WorkResult(pb.OUTCOME_DONE, 5, {"loss": MetricSum(2.5, 5)}, np.array([1.0, -2.0], "f4"))
+
+TWO = WorkResult(pb.OUTCOME_DONE, 5, None, np.array([1.0, -2.0, 0.5, 3.0], "f4"))
+SCAFFOLD = {"algorithm": ALGORITHM_SCAFFOLD}
+CONTROL = ArtifactRef(sha256=b"k" * 32, size_bytes=30)
 
 
 def offer(**changes) -> pb.Assignment:
@@ -275,6 +286,9 @@ def test_withdrawn_from_an_aggregator_that_is_away():
         ({}, WorkResult(pb.OUTCOME_DONE, 5, None, np.array([np.nan, 0], "f4")), "NaN"),
         ({}, WorkResult(pb.OUTCOME_DONE, 5, None, np.array([257, 0], "f4")), "beyond 256"),
         ({"encoding": FLOAT16}, WorkResult(pb.OUTCOME_DONE, 5, None, np.array([1e6, 0], "f4")), "float16"),
+        ({"max_norm": 2.2}, DONE, "norm 2.23607, beyond 2.2"),
+        ({"max_norm": 2.5, "algorithm": ALGORITHM_SCAFFOLD}, TWO, "norm 3.04138, beyond 2.5"),
+        ({"algorithm": ALGORITHM_SCAFFOLD}, replace(DONE, vector=np.zeros(3, "f4")), "3 values, which are not 2"),
         ({}, WorkResult(pb.OUTCOME_DONE, 5, {"loss": MetricSum(float("nan"), 5)}), "finite sum"),
         ({}, WorkResult(pb.OUTCOME_DONE, 5, {"loss": MetricSum(1, 0)}), "positive finite weight"),
     ],
@@ -287,6 +301,46 @@ def test_what_the_aggregator_would_refuse_is_withdrawn_as_failed_and_not_uploade
     assert report.payload == b""
     assert drive.action.ended is Ended.WITHDRAWN
     assert words in drive.action.detail
+
+
+def test_the_servers_control_variate_is_fetched_where_there_is_one():
+    drive = Drive()
+    drive.expect(CheckIn, answer(**SCAFFOLD, control=CONTROL))
+    assert [drive.expect(FetchArtifact).artifact for _ in range(3)] == [PLAN, CHECKPOINT, Artifact(b"k" * 32, 30)]
+    assert drive.expect(Work, DONE).assignment.control == Artifact(b"k" * 32, 30)
+    # Nobody else needs it: not another algorithm, and no evaluation.
+    for changes in ({}, {**SCAFFOLD, "kind": ROUND_KIND_EVALUATION}):
+        assert read_assignment(offer(**changes, control=CONTROL), max_artifact_bytes=1000).control is None
+
+
+@pytest.mark.parametrize("encoding", [FLOAT32, FLOAT16])
+@pytest.mark.parametrize("status", ["ACCEPTED", "DUPLICATE"])
+def test_a_counted_report_of_two_vectors_advances_the_control_variate_before_it_is_forgotten(encoding, status):
+    drive = Drive().to_send(TWO, **SCAFFOLD, encoding=encoding)
+    report = drive.action.report
+    assert report.header.payload_bytes == len(report.payload) == (16 if encoding is FLOAT32 else 8)
+    assert [one.name for one in report.header.tensors] == ["w"]
+    # Also by a later session that finds it kept.
+    later = Drive(kept=report)
+    for one, action in ((drive, Send), (later, AskReceipt)):
+        one.expect(action, receipt(status))
+        kept = one.expect(KeepControl)
+        assert (kept.task_id, kept.round_number, kept.delta.tolist()) == ("task", 3, [0.5, 3.0])
+        one.expect(Forget)
+        assert one.action.ended is Ended.COUNTED
+
+
+@pytest.mark.parametrize("status", ["LATE", "INVALID"])
+def test_a_report_that_does_not_count_leaves_the_control_variate(status):
+    drive = Drive().to_send(TWO, **SCAFFOLD)
+    drive.expect(Send, receipt(status))
+    drive.expect(Forget)
+
+
+def test_an_evaluation_of_a_scaffold_task_has_no_control_variate():
+    drive = Drive().to_send(WorkResult(pb.OUTCOME_DONE, 5, {"loss": MetricSum(2.5, 5)}), **SCAFFOLD)
+    drive.expect(Send, receipt("ACCEPTED"))
+    drive.expect(Forget)
 
 
 def test_a_failing_call_is_tried_again_with_back_off():
@@ -409,6 +463,10 @@ def test_the_bounds_of_an_assignment_are_accepted():
         ({"max_abs_value": 0}, "no value to report"),
         ({"max_abs_value": float("nan")}, "no value"),
         ({"max_abs_value": float("inf")}, "no value"),
+        ({"max_norm": -1.0}, "bound of the norm"),
+        ({"max_norm": float("nan")}, "bound of the norm"),
+        ({**SCAFFOLD, "control": ArtifactRef(sha256=b"k")}, "control variate has no digest"),
+        ({"local": {"proximal_mu": -1.0}}, "local.proximal_mu"),
         ({"plan": ArtifactRef(sha256=b"p" * 31, size_bytes=1)}, "plan has no digest"),
         ({"plan": ArtifactRef(sha256=b"p" * 32)}, "plan has no digest, or not 1 to 1000 bytes"),
         ({"checkpoint": ArtifactRef(sha256=b"p" * 32, size_bytes=1001)}, "checkpoint has no digest, or not 1 to 1000"),
