@@ -4,7 +4,7 @@ from fieldfare.core.plans import Manifest, PlanMetric, PlanTensor, WeightRole, a
 from fieldfare.core.weights import TensorSpec
 
 
-def hollow_plan(weights: tuple[TensorSpec, ...]) -> bytes:
+def hollow_plan(weights: tuple[TensorSpec, ...], roles: tuple[WeightRole, ...] = ()) -> bytes:
     """The plan's file; its examples are pairs of `x`, `(2,)` float32, and `y`, `(1,)` float32."""
     import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
@@ -19,7 +19,12 @@ def hollow_plan(weights: tuple[TensorSpec, ...]) -> bytes:
         inputs=(PlanTensor(TensorSpec("x", "float32", (2,)), "input_0"),),
         targets=(PlanTensor(TensorSpec("y", "float32", (1,)), "target_0"),),
         outputs=(PlanTensor(TensorSpec("dense", "float32", (1,)), "output_0"),),
-        weights=tuple(PlanTensor(spec, f"weight_{index}", WeightRole.TRAINED) for index, spec in enumerate(weights)),
+        weights=tuple(
+            PlanTensor(spec, f"weight_{index}", role)
+            for index, (spec, role) in enumerate(
+                zip(weights, roles or [WeightRole.TRAINED] * len(weights), strict=True)
+            )
+        ),
         loss="mean_squared_error",
         metrics=(PlanMetric("accuracy", "metric_0"),),
         optimizer="sgd",

@@ -5,11 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from fieldfare.core.encodings import encode_update
 from fieldfare.core.errors import UpdateError
+from fieldfare.core.plans import WeightRole
 from fieldfare.core.server_optimizers import server_optimizer
-from fieldfare.core.tasks import AggregationSpec, Algorithm
-from fieldfare.core.weights import unpack_weights
-from tests.unit.aggregator.world import SPEC, World, check_in_all
+from fieldfare.core.tasks import AggregationSpec, Algorithm, Weighting
+from fieldfare.core.weights import sha256, unpack_weights
+from fieldfare.protos.v1 import task_pb2
+from tests.support.hollow_plan import hollow_plan
+from tests.unit.aggregator.world import SPEC, SPECS, Work, World, check_in_all
 
 UPDATES = [(0.5, -0.5, 0.25), (1.5, 0.5, -1.25), (0.0, 3.0, 1.0), (1.0, 1.0, 0.5)]
 
@@ -87,3 +91,90 @@ def test_long_updates_are_scaled_down_to_the_clipping_norm(tmp_path):
     assert world.work()
     # Means: (1.5, 2, 0) and (0, 0, 2), two of each; half of it is added.
     assert world.weights(1).tolist() == [1.375, 2.5, 3.5]
+
+
+@pytest.mark.parametrize("algorithm", [Algorithm.FEDPROX, Algorithm.SCAFFOLD])
+def test_work_goes_only_to_devices_that_can_do_it(tmp_path, algorithm):
+    world = World(tmp_path)
+    world.submit(task(algorithm, weighting=Weighting.UNIFORM))
+    old = {"protocol_version": 1, "encoding_stages": ["float32"]}
+    for offered in ([], [Algorithm.FEDAVG.value, Algorithm.DSGD.value]):
+        answer = world.ask(0, **old, algorithms=offered)
+        assert (
+            answer.come_back.reason == f"task 't' needs the algorithm {algorithm.name}, which the device does not offer"
+        )
+    assert world.ask(0, **old, algorithms=[algorithm.value]).assignment.algorithm == algorithm.value
+
+
+@pytest.mark.parametrize("algorithm", [*STATEFUL, Algorithm.FEDAVG])
+def test_what_only_the_server_does_otherwise_is_federated_averaging_to_any_device(tmp_path, algorithm):
+    world = World(tmp_path)
+    world.submit(task(algorithm, max_norm=3.0))
+    answer = world.ask(0, protocol_version=1, encoding_stages=["float32"])
+    assert answer.assignment.algorithm == Algorithm.FEDAVG.value
+    assert answer.assignment.max_norm == 3.0
+    assert not answer.assignment.HasField("control")
+
+
+def two_vectors(world: World, work: Work, vectors) -> bool:
+    payload = encode_update(work.assignment.encoding, np.array(vectors, "f4"), parts=2)
+    header = world.header(work, payload_bytes=len(payload))
+    admission = world.engine.reports.admit(world.engine.reports.read_ticket(header), header)
+    assert admission is not None
+    return world.engine.reports.add(admission, payload, sha256(payload))
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_scaffolds_control_variate_is_the_mean_of_the_devices(tmp_path, restarts):
+    """Four of seven devices a round; each reports twice its index and the round, as change of its control variate."""
+    world = World(tmp_path)
+    world.submit(task(Algorithm.SCAFFOLD, weighting=Weighting.UNIFORM))
+    own: dict[int, float] = {}
+    weights = 1.0
+    for number, cohort in enumerate([(0, 1, 2, 3), (2, 3, 4, 5), (0, 2, 4, 6)], 1):
+        before = world.database.newest_checkpoint(world.task_id)
+        for index in cohort:
+            work = world.check_in(index)
+            assert work is not None
+            assert work.assignment.HasField("control") is (number > 1)
+            if before.optimizer_state is not None:
+                assert work.assignment.control.sha256 == before.optimizer_state.sha256
+                assert world.engine.artifact_size(work.assignment.control.sha256, work.assignment.ticket)[0] > 12
+            delta = 2 * index + number
+            assert two_vectors(world, work, [0.5, 0, 0, delta, -delta, 1])
+            own[index] = own.get(index, 0.0) + delta
+            if restarts and index == cohort[1]:
+                assert world.work()
+                world.restart()
+        assert world.work()
+        weights += 0.25
+        mean = sum(own.values()) / len(own)
+        assert world.weights(number)[0] == weights
+        names, control = unpack_weights(state_of(world) or b"")
+        assert [(one.name, one.shape) for one in names] == [("control", (3,))]
+        np.testing.assert_allclose(control[:2], [mean, -mean], rtol=1e-6)
+
+
+def test_an_evaluation_round_gives_no_control_variate(tmp_path):
+    world = World(tmp_path)
+    world.submit(replace(task(Algorithm.SCAFFOLD, weighting=Weighting.UNIFORM), evaluate_every=1))
+    for index in range(4):
+        work = world.check_in(index)
+        assert work is not None
+        assert two_vectors(world, work, np.ones(6))
+    assert world.work()
+    evaluation = world.check_in(0)
+    assert evaluation is not None
+    assert evaluation.assignment.kind == task_pb2.ROUND_KIND_EVALUATION
+    assert not evaluation.assignment.HasField("control")
+
+
+def test_statistics_are_averaged_whatever_the_optimiser(tmp_path):
+    world = World(tmp_path)
+    plan = hollow_plan(SPECS, roles=(WeightRole.TRAINED, WeightRole.STATISTIC))
+    world.submit(task(Algorithm.FEDADAM), plan=plan)
+    play_round(world)
+    weights = world.weights(1)
+    mean = np.mean(np.array(UPDATES, "f8"), axis=0)
+    assert weights[2] == np.float32(3.0 + mean[2])
+    assert abs(weights[0] - 1.0 - mean[0]) > 0.1

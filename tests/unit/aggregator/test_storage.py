@@ -217,6 +217,22 @@ def test_evaluations_and_trimming(database: Database) -> None:
     assert database.refers_to(b"0" * 32) == 5
 
 
+def test_who_took_part_in_the_training_rounds_before(database: Database) -> None:
+    database.add_task(TASK, FIRST)
+    assert database.participants(TASK.task_id, 1, DEVICES) == (0, 0)
+    kinds = [NextRound.TRAINING, NextRound.EVALUATION, NextRound.TRAINING, NextRound.TRAINING]
+    takers = [DEVICES[:2], DEVICES[3:], DEVICES[1:3], DEVICES]
+    for number, (kind, devices) in enumerate(zip(kinds, takers, strict=True), 1):
+        record = replace(ROUND, number=number, kind=kind)
+        database.begin_round(record)
+        done = replace(record, state=RoundState.COMMITTED, reported=len(devices), ended_at=NOW)
+        database.commit_round(done, devices)
+    assert database.participants(TASK.task_id, 3, DEVICES[1:]) == (2, 1)
+    many = [index.to_bytes(16, "big") for index in range(1, 1200)]
+    assert database.participants(TASK.task_id, 4, [*many, *DEVICES]) == (3, 3)
+    assert database.participants("cd" * 16, 4, DEVICES) == (0, 0)
+
+
 def test_a_file_that_is_no_data_base(tmp_path: Path) -> None:
     (tmp_path / "test.db").write_bytes(b"nonsense" * 1000)
     with pytest.raises(StorageError, match="not a database"):

@@ -259,6 +259,15 @@ def test_defaults_that_follow_the_cohort_and_the_algorithm():
     assert TaskSpec.from_proto(proto).aggregation.krum_selected == 9
 
 
+def test_what_devices_are_told_to_do():
+    own = {Algorithm.FEDAVG, Algorithm.DSGD, Algorithm.FEDPROX, Algorithm.SCAFFOLD}
+    assert {one: one.on_device for one in Algorithm} == {
+        one: one if one in own else Algorithm.FEDAVG for one in Algorithm
+    }
+    assert [one for one in Algorithm if one.vectors == 2] == [Algorithm.SCAFFOLD]
+    assert [one for one in Combiner if AggregationSpec(combiner=one).holds_updates] == [*Combiner][1:]
+
+
 def test_the_bounds_themselves_are_accepted():
     spec = TaskSpec(
         "x" * 64,
