@@ -38,6 +38,7 @@ from tests.integration.aggregator.fleet import (
     update_of,
 )
 from tests.support.certificates import Authority
+from tests.support.fleet_threads import wait_until
 from tests.unit.aggregator.world import PLAN, SPECS
 
 COHORT = CohortSpec(3, 2, 1.4)
@@ -122,7 +123,7 @@ def test_initial_weights_are_the_plans_own(admin: AdminClient) -> None:
     np.testing.assert_array_equal(weights, PlanRuntime(plan).get_weights())
 
 
-def test_pending_then_accepted_then_duplicate(fleet: list[Device]) -> None:
+def test_pending_then_accepted_then_duplicate(fleet: list[Device], admin: AdminClient) -> None:
     first, second = fleet[:2]
     for device in (first, second):
         device.check_in()
@@ -132,9 +133,11 @@ def test_pending_then_accepted_then_duplicate(fleet: list[Device]) -> None:
     assert second.ask().status == UNKNOWN
     assert second.report().status in {ACCEPTED, PENDING}
     while (receipt := first.ask()).status == PENDING:
-        assert receipt.come_back_after.ToTimedelta() > timedelta(0)
+        assert receipt.come_back_after.ToTimedelta() < timedelta(seconds=1)
     assert receipt.status == ACCEPTED
     assert first.report().status == DUPLICATE
+    # Neither a question nor a second copy of what is pending is one.
+    assert admin.show("t", 0).rounds[0].duplicates == 1
 
 
 def wait_for_commit(admin: AdminClient) -> None:
@@ -198,6 +201,8 @@ def test_a_bad_report_is_refused_without_effect(fleet: list[Device], admin: Admi
     receipt = send(bad)
     assert receipt.status == INVALID
     assert reason in receipt.detail
+    refusals = {one.reason: one.count for one in admin.show("t", 0).rounds[0].refusals}
+    assert refusals == {receipt.reason: 1}
     assert bad.send(bad.header(), bad.payload()).status == INVALID
     for device in good:
         device.report()
@@ -241,6 +246,8 @@ def test_a_stale_round_is_late(fleet: list[Device], admin: AdminClient) -> None:
     wait_for_commit(admin)
     for receipt in (fleet[3].report(), fleet[3].ask(), fleet[3].report()):
         assert receipt.status == LATE
+    # The question is not a report; the counts of a round that is over are written with the next work.
+    wait_until(lambda: admin.show("t", 0).rounds[0].late == 2, "the late reports to be counted")
 
 
 def test_withdrawal_is_accepted_and_frees_the_place(fleet: list[Device], admin: AdminClient) -> None:

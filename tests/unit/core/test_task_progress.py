@@ -8,6 +8,7 @@ from fieldfare.core.tasks import (
     NextRound,
     TargetSpec,
     TaskAction,
+    TaskKind,
     TaskProgress,
     TaskSpec,
     TaskState,
@@ -35,6 +36,26 @@ def play(spec: TaskSpec, means: list[float]) -> tuple[str, str]:
                 progress.rounds_committed, progress.rounds_committed, {"accuracy": next(accuracies), "loss": 0.5}
             )
     raise AssertionError("the task never ends")
+
+
+@pytest.mark.parametrize(
+    ("means", "expected", "reason"),
+    [
+        ([0.5, 0.6, 0.7], "EEE", "3 rounds done; target accuracy 0.9 not reached"),
+        ([0.5, 0.9], "EE", "target reached: accuracy 0.9000 >= 0.9"),
+    ],
+)
+def test_a_task_of_evaluation_evaluates_its_one_checkpoint(means, expected, reason):
+    spec = TaskSpec("n", "p", rounds=3, evaluate_every=0, kind=TaskKind.EVALUATION, target=TARGET)
+    progress, steps, accuracies = TaskProgress(), "", iter(means)
+    while not isinstance(step := next_step(spec, progress), Finished):
+        assert step is E
+        steps += "E"
+        progress = TaskProgress(0, 0, {"accuracy": next(accuracies)}, progress.evaluations + 1)
+    assert (steps, step.reason) == (expected, reason)
+    assert next_step(TaskSpec("n", "p", rounds=2, kind=TaskKind.EVALUATION), TaskProgress(0, 0, {}, 2)) == Finished(
+        "2 rounds done"
+    )
 
 
 @pytest.mark.parametrize(
@@ -81,7 +102,8 @@ def test_the_submitted_checkpoint_is_trained_first():
 
 
 ALLOWED = {
-    ("DRAFT", "RESUME"): "RUNNING",
+    ("DRAFT", "START"): "RUNNING",
+    ("RUNNING", "START"): "RUNNING",
     ("DRAFT", "CANCEL"): "CANCELLED",
     ("RUNNING", "PAUSE"): "PAUSED",
     ("RUNNING", "RESUME"): "RUNNING",

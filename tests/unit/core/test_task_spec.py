@@ -14,8 +14,10 @@ from fieldfare.core.tasks import (
     AsynchronousSpec,
     CohortSpec,
     Combiner,
+    EligibilitySpec,
     LocalTrainingSpec,
     TargetSpec,
+    TaskKind,
     TaskSpec,
     Weighting,
     task_spec_from_mapping,
@@ -43,6 +45,45 @@ def test_absent_fields_take_the_defaults_that_the_proto_names():
     assert spec.aggregation == AggregationSpec(Algorithm.FEDAVG, Weighting.EXAMPLES, 1.0, 2, 256.0)
     assert spec.target is None
     assert spec.encoding == FLOAT32
+
+
+def test_kind_draft_and_eligibility_travel():
+    spec = TaskSpec(
+        "n",
+        "p",
+        kind=TaskKind.EVALUATION,
+        draft=True,
+        eligibility=EligibilitySpec(2**32, "0.2.0", DAY),
+        evaluate_every=0,
+        target=TargetSpec("accuracy", 0.9, lower_is_better=False),
+    )
+    assert TaskSpec.from_proto(task_pb2.TaskSpec.FromString(spec.to_proto().SerializeToString())) == spec
+    mapping = tomllib.loads('name="n"\npopulation="p"\nkind="evaluation"\n[eligibility]\nmin_separation="60s"')
+    assert task_spec_from_mapping(mapping).kind is TaskKind.EVALUATION
+    assert task_spec_from_mapping(mapping).eligibility.min_separation == MINUTE
+    # An evaluation runs no training, so a plan without gradients will do.
+    replace(spec, aggregation=AggregationSpec(Algorithm.DSGD)).check_against_plan(("accuracy",), has_gradients=False)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("min_memory_bytes", -1, "must be 0"),
+        ("min_memory_bytes", 2**63, "must be 0"),
+        ("min_sdk", "new", "must be a version"),
+        ("min_sdk", "1.2rc1", "must be a version"),
+        ("min_separation", -MINUTE, "must be 0 or a positive"),
+        ("min_separation", 366 * DAY, "must be 0 or a positive"),
+    ],
+)
+def test_eligibility_out_of_its_bounds(field, value, words):
+    refused(f"eligibility.{field}", words, lambda: TaskSpec("n", "p", eligibility=EligibilitySpec(**{field: value})))
+
+
+def test_a_separation_that_does_not_fit_is_refused():
+    proto = task_pb2.TaskSpec(name="n", population="p")
+    proto.eligibility.min_separation.seconds = 2**62
+    refused("eligibility.min_separation", "is not a duration", lambda: TaskSpec.from_proto(proto))
 
 
 def test_evaluation_follows_training_and_minimum_follows_the_goal():

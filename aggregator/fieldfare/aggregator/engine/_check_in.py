@@ -7,13 +7,10 @@ from fieldfare.aggregator.engine._task_run import Grant, TaskRun
 from fieldfare.aggregator.engine._tasks import Tasks
 from fieldfare.core.errors import ProtocolError
 from fieldfare.core.rounds import Ticket, seal_ticket
-from fieldfare.core.tasks import Algorithm, TaskState, is_name
+from fieldfare.core.tasks import TaskState, is_name
 from fieldfare.protos.v1 import aggregator_pb2
 
 DEVICE_ID_BYTES = 16
-
-_ALWAYS_THERE = (Algorithm.FEDAVG.value, Algorithm.DSGD.value)
-"""What devices that name no algorithm can do."""
 
 Choice = tuple[TaskRun, Grant]
 
@@ -38,8 +35,8 @@ def choose(tasks: Tasks, request: aggregator_pb2.CheckInRequest, now: datetime) 
     runs.sort(key=lambda run: not run.holds(request.device_id))
     reason = f"no task of population {request.population!r} needs this device now"
     for run in runs:
-        if (lack := _lacking(run, request.capabilities)) is not None:
-            reason = lack
+        if (why := run.unfit(request, now)) is not None:
+            reason = f"task {run.spec.name!r} does not take this device: {why}"
         elif (grant := run.assign(request.device_id, now)) is not None:
             tasks.given(run)
             return run, grant
@@ -72,15 +69,3 @@ def make_assignment(key: bytes, choice: Choice, device: bytes, now: datetime) ->
         proto.control.CopyFrom(artifact_ref(grant.round.control))
     proto.report_within.FromTimedelta(grant.deadline - now)
     return proto
-
-
-def _lacking(run: TaskRun, capabilities: aggregator_pb2.Capabilities) -> str | None:
-    """What the device cannot do for the task, in words."""
-    if capabilities.protocol_version < 1:
-        return "the device speaks no protocol version that this aggregator knows: upgrade it"
-    if missing := sorted(run.stages - set(capabilities.encoding_stages)):
-        return f"task {run.spec.name!r} needs the encoding {', '.join(missing)}, which the device does not offer"
-    needed = run.spec.aggregation.algorithm.on_device
-    if needed.value not in (capabilities.algorithms or _ALWAYS_THERE):
-        return f"task {run.spec.name!r} needs the algorithm {needed.name}, which the device does not offer"
-    return None

@@ -100,7 +100,7 @@ class Engine:
         return self._tasks.ids()
 
     def submit(self, incoming: Incoming) -> task_pb2.TaskStatus:
-        """Check and keep a task that has been received as a whole; it runs at once.
+        """Check and keep a task that has been received as a whole; it runs at once, unless it is a draft.
 
         Raises:
             FieldfareError: what is wrong with it; nothing is kept then.
@@ -114,7 +114,7 @@ class Engine:
             name=spec.name,
             population=spec.population,
             spec=spec.to_proto().SerializeToString(deterministic=True),
-            state=TaskState.RUNNING,
+            state=TaskState.DRAFT if spec.draft else TaskState.RUNNING,
             plan=incoming.plan,
             created_at=now,
             plan_signatures=incoming.plan_signatures,
@@ -160,7 +160,7 @@ class Engine:
         return self._status(self._named(task), rounds_after)
 
     def control(self, task: str, action: TaskAction) -> task_pb2.TaskStatus:
-        """Pause, resume or cancel a task.
+        """Start, pause, resume or cancel a task.
 
         Raises:
             NotFoundError: there is none.
@@ -333,4 +333,8 @@ class Engine:
         current = None if run is None else run.open
         if run is not None and current is not None and rounds and rounds[-1].number == current.number:
             rounds[-1] = run.row(current)
-        return task_status(record, self._database.newest_checkpoint(record.task_id), rounds)
+        checkpoint, evaluations = (
+            self._database.newest_checkpoint(record.task_id),
+            self._database.evaluations(record.task_id),
+        )
+        return task_status(record, checkpoint, rounds, evaluations=evaluations)

@@ -30,7 +30,7 @@ from fieldfare.core.errors import FieldfareError, StorageError
 from fieldfare.core.metrics import means
 from fieldfare.core.rounds import RoundState, Verdict
 from fieldfare.core.server_optimizers import Participation, server_optimizer
-from fieldfare.core.tasks import Finished, NextRound, TaskAction, TaskState, apply_action, next_step
+from fieldfare.core.tasks import Finished, NextRound, TaskAction, TaskProgress, TaskState, apply_action, next_step
 
 _log = logging.getLogger("fieldfare.aggregator")
 
@@ -77,6 +77,10 @@ class Keeper:
         with run.persisting:
             while self._advance(run):
                 pass
+            # Safe: these are for people only. What is lost with a failing write, or in a crash, is a count too low.
+            with contextlib.suppress(StorageError):
+                for number, late, duplicates in run.take_strays():
+                    self._database.add_strays(run.task_id, number, late=late, duplicates=duplicates)
 
     def control(self, run: TaskRun, action: TaskAction) -> None:
         """Take an operator's action.
@@ -146,13 +150,14 @@ class Keeper:
             record=with_result(run.row(current), frozen),
             snapshot=SnapshotRecord(run.task_id, current.number, key, count, frozen.weight, frozen.metrics),
             devices=frozen.devices,
+            at=self._clock(),
         )
         current.doubtful = attempt
         try:
             if key:
                 self._blobs.put(key, [memoryview(frozen.result)])
             new = frozen.devices - current.on_disk
-            self._database.save_snapshot(attempt.record, attempt.snapshot, new, at=self._clock())
+            self._database.save_snapshot(attempt.record, attempt.snapshot, new, at=attempt.at)
         except FieldfareError:
             if not self._settle(run, current, attempt):
                 raise
@@ -179,10 +184,11 @@ class Keeper:
 
     def _adopt(self, run: TaskRun, current: OpenRound, attempt: Attempt) -> None:
         """The snapshot is on disk: it takes the place of the one before."""
-        before, new = current.blob_key, len(attempt.devices - current.on_disk)
+        before, added = current.blob_key, attempt.devices - current.on_disk
         current.on_disk, current.blob_key, current.doubtful = attempt.devices, attempt.snapshot.blob_key, None
         run.acknowledge(current, attempt.devices, attempt.record)
-        count = len(attempt.devices)
+        run.remember(dict.fromkeys(added, attempt.at), attempt.at)
+        count, new = len(attempt.devices), len(added)
         _log.info("task=%s round=%d snapshot devices=%d new=%d", run.task_id, current.number, count, new)
         self._delete(before)
 
@@ -210,7 +216,10 @@ class Keeper:
             run.progress = replace(run.progress, rounds_committed=checkpoint.version)
         else:
             measured = means(MetricTotals.from_json(frozen.metrics).sums())
-            run.progress = replace(run.progress, evaluated_version=record.checkpoint_version, metrics=measured)
+            run.progress = TaskProgress(
+                run.progress.rounds_committed, record.checkpoint_version, measured, run.progress.evaluations + 1
+            )
+        run.remember(dict.fromkeys(frozen.devices - current.on_disk, now), now)
         run.finish(current, devices=frozen.devices)
         self._tell(run, EventKind.COMMITTED if record.kind is NextRound.TRAINING else EventKind.EVALUATED, record)
         self._delete_snapshots(current)

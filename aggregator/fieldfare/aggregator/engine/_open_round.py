@@ -21,11 +21,13 @@ class Attempt:
         record: the round's row that goes with it.
         snapshot: its own row.
         devices: those in its sum.
+        at: when the new ones are counted.
     """
 
     record: RoundRecord
     snapshot: SnapshotRecord
     devices: frozenset[bytes]
+    at: datetime
 
 
 @dataclass(slots=True, eq=False)
@@ -39,7 +41,7 @@ class OpenRound:
         on_disk: the devices that the newest snapshot holds; `blob_key` is its sum. Both are the keeper's.
         doubtful: a snapshot of which it is not known yet whether its transaction took effect. The keeper's too.
         control: SCAFFOLD: the server's control variate that devices are given; None while it is zero.
-        bytes_down: guarded by the task's state lock, like `refusals`.
+        bytes_down: guarded by the task's state lock, like `refusals`, `late` and `duplicates`.
     """
 
     record: RoundRecord
@@ -53,6 +55,8 @@ class OpenRound:
     control: Artifact | None = None
     bytes_down: int = 0
     refusals: Counter[str] = field(default_factory=Counter)
+    late: int = 0
+    duplicates: int = 0
 
     @property
     def number(self) -> int:
@@ -77,6 +81,8 @@ class OpenRound:
             refused=machine.refused,
             bytes_down=self.bytes_down,
             refusals=json.dumps(dict(sorted(self.refusals.items()))),
+            late=self.late,
+            duplicates=self.duplicates,
         )
 
 
@@ -148,6 +154,6 @@ def restored_round(
     machine = Round(cohort_of(rules.spec, record.kind), now, acknowledged=devices)
     machine.withdrawn, machine.refused = record.withdrawn, record.refused
     current = OpenRound(record, checkpoint, rules, machine, accumulator, devices, snapshot.blob_key)
-    current.bytes_down = record.bytes_down
+    current.bytes_down, current.late, current.duplicates = record.bytes_down, record.late, record.duplicates
     current.refusals.update(json.loads(record.refusals))
     return current

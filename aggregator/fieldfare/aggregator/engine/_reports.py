@@ -85,6 +85,12 @@ class Reports:
         """Whether the device's time is over."""
         return ticket.report_by <= self._clock()
 
+    def count_stray(self, ticket: Ticket, *, late: bool) -> None:
+        """A report was answered with LATE, or with DUPLICATE. Those of tasks that have ended are not counted."""
+        run = self._tasks.find(ticket.task_id.hex())
+        if run is not None:
+            run.count_stray(ticket.round_number, late=late)
+
     def withdraw(self, ticket: Ticket) -> None:
         """The device gave up by itself."""
         run = self._tasks.find(ticket.task_id.hex())

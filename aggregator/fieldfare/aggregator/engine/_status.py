@@ -14,18 +14,27 @@ from fieldfare.protos.v1 import task_pb2, tensors_pb2
 
 
 def task_status(
-    task: TaskRecord, checkpoint: CheckpointRecord, rounds: Iterable[RoundRecord] = ()
+    task: TaskRecord, checkpoint: CheckpointRecord, rounds: Iterable[RoundRecord] = (), *, evaluations: int = 0
 ) -> task_pb2.TaskStatus:
-    """The wire form of a task and of the rounds that were asked for."""
+    """The wire form of a task and of the rounds that were asked for.
+
+    Args:
+        task: its row.
+        checkpoint: the newest one.
+        rounds: those that were asked for.
+        evaluations: evaluation rounds that were committed.
+    """
+    spec = task_pb2.TaskSpec.FromString(task.spec)
+    evaluates = spec.kind == task_pb2.TASK_KIND_EVALUATION
     return task_pb2.TaskStatus(
         task_id=task.task_id,
-        spec=task_pb2.TaskSpec.FromString(task.spec),
+        spec=spec,
         state=task.state.value,
         reason=task.reason,
         plan=artifact_ref(task.plan),
         checkpoint_version=checkpoint.version,
         checkpoint=artifact_ref(checkpoint.artifact),
-        rounds_committed=checkpoint.version,
+        rounds_committed=evaluations if evaluates else checkpoint.version,
         created_at=_timestamp(task.created_at),
         ended_at=_timestamp(task.ended_at),
         rounds=[round_status(one) for one in rounds],

@@ -1,6 +1,8 @@
 """A running task in memory: who is at work, whose report is in, what comes next. Never waits for storage."""
 
 import threading
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
@@ -14,7 +16,8 @@ from fieldfare.core.errors import UpdateError
 from fieldfare.core.plans import Manifest
 from fieldfare.core.rounds import Decision, Ticket, Verdict
 from fieldfare.core.sessions import Artifact
-from fieldfare.core.tasks import Algorithm, NextRound, TaskProgress, TaskSpec, TaskState
+from fieldfare.core.tasks import Algorithm, NextRound, TaskProgress, TaskSpec, TaskState, unfit
+from fieldfare.protos.v1 import aggregator_pb2
 
 _WAIT = Decision(Verdict.WAIT)
 
@@ -71,6 +74,9 @@ class TaskRun:
         self.persisting = threading.RLock()
         self._lock = threading.Lock()
         self._open: OpenRound | None = None
+        self._late: Counter[int] = Counter()
+        self._duplicates: Counter[int] = Counter()
+        self._counted_at: dict[bytes, datetime] = {}
         self._last: tuple[int, frozenset[bytes]] = (0, frozenset())
 
     @property
@@ -119,6 +125,17 @@ class TaskRun:
                 return None
             deadline = machine.assign(device, now)
             return None if deadline is None or deadline <= now else Grant(self._open, deadline)
+
+    def unfit(self, request: aggregator_pb2.CheckInRequest, now: datetime) -> str | None:
+        """Why the task has no work for this device, whatever its round; None where it may have some."""
+        eligibility = self.spec.eligibility
+        why = unfit(eligibility, self.spec.aggregation.algorithm, self.stages, request.capabilities)
+        if why is None and eligibility.min_separation:
+            with self._lock:
+                counted = self._counted_at.get(request.device_id)
+            if counted is not None and now - counted < eligibility.min_separation:
+                return f"it counted a report of it less than {eligibility.min_separation} ago"
+        return why
 
     def has_places(self, now: datetime) -> bool:
         """Whether a device that is not at work yet could be handed something."""
@@ -186,6 +203,16 @@ class TaskRun:
             current.machine.refuse(device)
             current.refusals[reason] += 1
 
+    def count_stray(self, round_number: int, *, late: bool) -> None:
+        """A report came too late, or was counted already."""
+        with self._lock:
+            if self._open is None or self._open.number != round_number:
+                (self._late if late else self._duplicates)[round_number] += 1
+            elif late:
+                self._open.late += 1
+            else:
+                self._open.duplicates += 1
+
     def count_download(self, round_number: int, nbytes: int) -> None:
         """So many bytes of an artifact went out under a ticket of this round."""
         with self._lock:
@@ -193,6 +220,23 @@ class TaskRun:
                 self._open.bytes_down += nbytes
 
     # What the keeper brings about; it holds `persisting`.
+
+    def take_strays(self) -> list[tuple[int, int, int]]:
+        """Number, late and duplicate reports of each round that is over, since this was asked last."""
+        with self._lock:
+            late, duplicates = self._late, self._duplicates
+            self._late, self._duplicates = Counter(), Counter()
+        return [(number, late[number], duplicates[number]) for number in sorted(late.keys() | duplicates.keys())]
+
+    def remember(self, counted_at: Mapping[bytes, datetime], now: datetime) -> None:
+        """When devices were counted, as far as `min_separation` asks for it."""
+        separation = self.spec.eligibility.min_separation
+        if not separation:
+            return
+        with self._lock:
+            self._counted_at.update(counted_at)
+            for device in [one for one, at in self._counted_at.items() if now - at >= separation]:
+                del self._counted_at[device]
 
     def decide(self, now: datetime) -> Decision:
         """What to do with the open round. A pause stops its clock, not its reports."""

@@ -139,9 +139,13 @@ class Tasks:
         if (evaluation := self._database.newest_evaluation(record.task_id)) is not None:
             with damage():
                 measured = means(MetricTotals.from_json(evaluation.metrics).sums())
-            progress = TaskProgress(checkpoint.version, evaluation.checkpoint_version, measured)
+            evaluations = self._database.evaluations(record.task_id)
+            progress = TaskProgress(checkpoint.version, evaluation.checkpoint_version, measured, evaluations)
         newest = self._database.newest_round(record.task_id)
         run = TaskRun(record, spec, manifest, checkpoint, progress, 1 if newest is None else newest.number + 1)
+        if separation := spec.eligibility.min_separation:
+            now = self._clock()
+            run.remember(self._database.participations(record.task_id, since=now - separation), now)
         if newest is not None and newest.state in _OPEN:
             current = restored_round(
                 newest,

@@ -68,6 +68,19 @@ class Reporting:
         header = first.header
         try:
             ticket = self._reports.read_ticket(header)
+        except UpdateError as error:
+            return self._receipt(aggregator_pb2.RECEIPT_STATUS_INVALID, "", str(error), error.reason)
+        receipt = await self._answered(ticket, header, stream, context)
+        late = receipt.status == aggregator_pb2.RECEIPT_STATUS_LATE
+        if not header.receipt_only and (late or receipt.status == aggregator_pb2.RECEIPT_STATUS_DUPLICATE):
+            self._reports.count_stray(ticket, late=late)
+            self._pumps.kick(ticket.task_id.hex())
+        return receipt
+
+    async def _answered(
+        self, ticket: Ticket, header: aggregator_pb2.ReportHeader, stream: _Stream, context: _Context
+    ) -> aggregator_pb2.Receipt:
+        try:
             standing = await self._standing(ticket)
             if header.receipt_only:
                 return await self._asked(ticket, standing, context)

@@ -11,9 +11,10 @@ from fieldfare.core.tasks._aggregation import (
 from fieldfare.core.tasks._cohort import CohortSpec
 from fieldfare.core.tasks._combinations import STALENESS_BITS
 from fieldfare.core.tasks._config import task_spec_from_mapping
+from fieldfare.core.tasks._eligibility import EligibilitySpec, unfit
 from fieldfare.core.tasks._local import LocalTrainingSpec
 from fieldfare.core.tasks._progress import Finished, NextRound, TaskProgress, next_step
-from fieldfare.core.tasks._spec import TargetSpec, TaskSpec, is_name
+from fieldfare.core.tasks._spec import TargetSpec, TaskKind, TaskSpec, is_name
 from fieldfare.core.tasks._states import TaskAction, TaskState, apply_action
 
 __all__ = [
@@ -24,11 +25,13 @@ __all__ = [
     "AsynchronousSpec",
     "CohortSpec",
     "Combiner",
+    "EligibilitySpec",
     "Finished",
     "LocalTrainingSpec",
     "NextRound",
     "TargetSpec",
     "TaskAction",
+    "TaskKind",
     "TaskProgress",
     "TaskSpec",
     "TaskState",
@@ -37,4 +40,5 @@ __all__ = [
     "is_name",
     "next_step",
     "task_spec_from_mapping",
+    "unfit",
 ]

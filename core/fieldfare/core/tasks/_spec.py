@@ -3,6 +3,7 @@
 import math
 import re
 from dataclasses import dataclass, field
+from enum import Enum
 
 from fieldfare.core.encodings import FLOAT32, encoded_bytes
 from fieldfare.core.errors import ConfigError, UpdateError
@@ -10,7 +11,8 @@ from fieldfare.core.metrics import LOSS
 from fieldfare.core.tasks._aggregation import AggregationSpec, Algorithm, AsynchronousSpec
 from fieldfare.core.tasks._cohort import CohortSpec
 from fieldfare.core.tasks._combinations import check_combinations
-from fieldfare.core.tasks._fields import need, optional
+from fieldfare.core.tasks._eligibility import EligibilitySpec
+from fieldfare.core.tasks._fields import enum_of, need, optional
 from fieldfare.core.tasks._local import LocalTrainingSpec
 from fieldfare.protos.v1 import encoding_pb2, task_pb2
 
@@ -23,6 +25,13 @@ _ERROR_METRICS = re.compile(
 def is_name(text: str) -> bool:
     """Whether a task or population may be called so: 1 to 64 characters of letters, digits, ".", "_" and "-"."""
     return _NAME.fullmatch(text) is not None
+
+
+class TaskKind(Enum):
+    """What a task's rounds are for."""
+
+    TRAINING = task_pb2.TASK_KIND_TRAINING
+    EVALUATION = task_pb2.TASK_KIND_EVALUATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +66,9 @@ class TaskSpec:
     target: TargetSpec | None = None
     encoding: encoding_pb2.Encoding = field(default_factory=lambda: FLOAT32)
     asynchronous: AsynchronousSpec = field(default_factory=AsynchronousSpec)
+    kind: TaskKind = TaskKind.TRAINING
+    eligibility: EligibilitySpec = field(default_factory=EligibilitySpec)
+    draft: bool = False
 
     def __post_init__(self) -> None:
         for key in ("name", "population"):
@@ -69,11 +81,13 @@ class TaskSpec:
         self.local.check("local")
         self.aggregation.check("aggregation", self.training)
         self.asynchronous.check("asynchronous")
+        self.eligibility.check("eligibility")
         check_combinations(self.aggregation, self.local, self.asynchronous)
         if self.target is not None:
             need(bool(self.target.metric), "target.metric", "names one of the plan's metrics, or loss")
             need(math.isfinite(self.target.value), "target.value", "must be a finite number")
-            need(self.evaluate_every > 0, "evaluate_every", "must be at least 1 where there is a target")
+            evaluated = self.evaluate_every > 0 or self.kind is TaskKind.EVALUATION
+            need(evaluated, "evaluate_every", "must be at least 1 where there is a target")
         try:
             encoded_bytes(self.encoding, 1)
         except UpdateError as error:
@@ -88,7 +102,8 @@ class TaskSpec:
         """
         if self.target is not None and self.target.metric not in metric_names:
             raise ConfigError(f"the plan reports {', '.join(metric_names)} only", field="target.metric")
-        if self.aggregation.algorithm.needs_gradients and not has_gradients:
+        trains = self.kind is TaskKind.TRAINING
+        if trains and self.aggregation.algorithm.needs_gradients and not has_gradients:
             name = self.aggregation.algorithm.name
             message = f"{name} needs a plan with the signature gradients: export it with --gradients"
             raise ConfigError(message, field="aggregation.algorithm")
@@ -105,6 +120,9 @@ class TaskSpec:
             local=self.local.to_proto(),
             aggregation=self.aggregation.to_proto(),
             encoding=self.encoding,
+            kind=self.kind.value,
+            eligibility=self.eligibility.to_proto(),
+            draft=self.draft,
         )
         if self.aggregation.algorithm is Algorithm.FEDBUFF:
             proto.asynchronous.CopyFrom(self.asynchronous.to_proto())
@@ -143,6 +161,9 @@ class TaskSpec:
             target=target,
             encoding=proto.encoding if proto.encoding.stages else FLOAT32,
             asynchronous=AsynchronousSpec.from_proto(proto.asynchronous, concurrency),
+            kind=enum_of(TaskKind, proto.kind, TaskKind.TRAINING, "kind"),
+            eligibility=EligibilitySpec.from_proto(proto.eligibility),
+            draft=proto.draft,
         )
 
 

@@ -28,6 +28,7 @@ class TaskAction(Enum):
     PAUSE = task_pb2.TASK_ACTION_PAUSE
     RESUME = task_pb2.TASK_ACTION_RESUME
     CANCEL = task_pb2.TASK_ACTION_CANCEL
+    START = task_pb2.TASK_ACTION_START
 
 
 _TRANSITIONS = {
@@ -35,7 +36,8 @@ _TRANSITIONS = {
     (TaskState.PAUSED, TaskAction.PAUSE): TaskState.PAUSED,
     (TaskState.RUNNING, TaskAction.RESUME): TaskState.RUNNING,
     (TaskState.PAUSED, TaskAction.RESUME): TaskState.RUNNING,
-    (TaskState.DRAFT, TaskAction.RESUME): TaskState.RUNNING,
+    (TaskState.DRAFT, TaskAction.START): TaskState.RUNNING,
+    (TaskState.RUNNING, TaskAction.START): TaskState.RUNNING,
     (TaskState.DRAFT, TaskAction.CANCEL): TaskState.CANCELLED,
     (TaskState.RUNNING, TaskAction.CANCEL): TaskState.CANCELLED,
     (TaskState.PAUSED, TaskAction.CANCEL): TaskState.CANCELLED,
