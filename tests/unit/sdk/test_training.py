@@ -86,7 +86,9 @@ def slope(w: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, float]:
     return np.append(2 * error @ x, 2 * error.sum()) / len(rows), float((error**2).mean())
 
 
-def by_hand(order_of, epochs: int, rate: float, rows: int = 10, batch: int = 4, steps: int = 10**9):
+def by_hand(
+    order_of, epochs: int, rate: float, rows: int = 10, batch: int = 4, steps: int = 10**9, correct=lambda w: 0 * w
+):
     w, losses = START.astype(np.float64), []
     for _ in range(epochs):
         order = order_of()
@@ -95,7 +97,7 @@ def by_hand(order_of, epochs: int, rate: float, rows: int = 10, batch: int = 4, 
                 break
             picked = order[start : start + batch]
             gradient, loss = slope(w, picked)
-            w = w - rate * gradient
+            w = w - rate * (gradient + correct(w))
             losses.append((loss, len(picked)))
     total = sum(n for _, n in losses)
     return w - START, sum(loss * n for loss, n in losses) / total
@@ -154,6 +156,58 @@ def test_dsgd_is_the_gradient_over_all_examples(trainer, files, rows: int) -> No
     assert result.metrics["loss"].mean == pytest.approx(loss, rel=1e-5)
 
 
+@pytest.mark.parametrize("mu", [0.0, 0.7])
+def test_fedprox_is_sgd_that_is_pulled_to_the_checkpoint(trainer, files, mu: float) -> None:
+    local = LocalTrainingSpec(epochs=3, learning_rate=0.05, proximal_mu=mu)
+    result = work(trainer, files, local=local, algorithm=Algorithm.FEDPROX)
+    rng = np.random.default_rng(1)
+    delta, loss = by_hand(lambda: rng.permutation(10), 3, 0.05, correct=lambda w: mu * (w - START))
+    np.testing.assert_allclose(result.vector, delta, rtol=1e-4, atol=1e-6)
+    assert result.metrics["loss"].mean == pytest.approx(loss, rel=1e-5)
+    # The plan's own optimiser is plain SGD here: without the pull the two are the same.
+    plain = work(trainer, files, local=replace(local, proximal_mu=0.0))
+    assert np.allclose(result.vector, plain.vector, rtol=1e-5, atol=1e-6) is (mu == 0)
+
+
+def test_scaffold_corrects_every_step_and_reports_both_deltas(trainer, files, tmp_path: Path) -> None:
+    own, server = np.array([0.5, -1.0, 0.25], "f4"), np.array([-0.25, 0.5, 1.0], "f4")
+    control = tmp_path / "control"
+    control.write_bytes(pack_weights((TensorSpec("control", "float32", (3,)),), server))
+    local = LocalTrainingSpec(epochs=3, learning_rate=0.05)
+    result = do_work(
+        Job(assignment(local=local, algorithm=Algorithm.SCAFFOLD), *files, control),
+        trainer,
+        Source(),
+        rng=np.random.default_rng(1),
+        interrupt=lambda: "",
+        own_control=lambda size: own[:size],
+    )
+    rng = np.random.default_rng(1)
+    delta, _ = by_hand(lambda: rng.permutation(10), 3, 0.05, correct=lambda _: server - own)
+    assert result.vector is not None
+    assert result.vector.dtype == np.float32
+    np.testing.assert_allclose(result.vector[:3], delta, rtol=1e-4, atol=1e-6)
+    # Nine steps: c_i+ - c_i = (x - y) / (9 * 0.05) - c.
+    np.testing.assert_allclose(result.vector[3:], -delta / 0.45 - server, rtol=1e-4, atol=1e-5)
+
+
+def test_scaffold_without_control_variates_is_fedavg(trainer, files) -> None:
+    first = work(trainer, files, algorithm=Algorithm.SCAFFOLD)
+    plain = work(trainer, files)
+    np.testing.assert_allclose(first.vector[:3], plain.vector, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(first.vector[3:], plain.vector / -(3 * 0.05), rtol=1e-4, atol=1e-5)
+
+
+def test_a_control_variate_of_another_plan_fails(trainer, files, tmp_path: Path) -> None:
+    for specs in ((TensorSpec("control", "float32", (2,)),), (TensorSpec("other", "float32", (3,)),)):
+        (tmp_path / "control").write_bytes(pack_weights(specs, np.zeros(specs[0].size, "f4")))
+        for path in (tmp_path / "control", tmp_path / "absent"):
+            job = Job(assignment(algorithm=Algorithm.SCAFFOLD), *files, path)
+            result = do_work(job, trainer, Source(), rng=np.random.default_rng(1), interrupt=lambda: "")
+            assert result.outcome == aggregator_pb2.OUTCOME_FAILED
+            assert "control variate" in result.detail
+
+
 @pytest.mark.parametrize("rows", [1, 4, 6])
 def test_evaluation_sums_over_the_held_out_examples(trainer, files, rows: int) -> None:
     local = LocalTrainingSpec(min_evaluation_examples=1)
@@ -195,8 +249,23 @@ def test_values_beyond_the_bound_are_not_sent(trainer, files) -> None:
     assert "beyond 1e-06" in result.detail
 
 
+def test_a_norm_beyond_the_bound_is_not_sent(trainer, files) -> None:
+    delta = work(trainer, files).vector
+    norm = float(np.linalg.norm(delta))
+    assert work(trainer, files, max_norm=norm * 1.001).outcome == aggregator_pb2.OUTCOME_DONE
+    result = work(trainer, files, max_norm=norm * 0.999)
+    assert result.outcome == aggregator_pb2.OUTCOME_FAILED
+    assert result.vector is None
+    assert f"norm {norm:g}, beyond" in result.detail
+
+
 def test_an_interrupt_ends_it_between_steps(trainer, files) -> None:
-    for changes in ({}, {"algorithm": Algorithm.DSGD}, {"kind": NextRound.EVALUATION}):
+    for changes in (
+        {},
+        {"algorithm": Algorithm.DSGD},
+        {"algorithm": Algorithm.SCAFFOLD},
+        {"kind": NextRound.EVALUATION},
+    ):
         asked = iter(["", "no power"])
         result = work(trainer, files, Source(held_out=10), interrupt=lambda asked=asked: next(asked), **changes)
         assert result.outcome == aggregator_pb2.OUTCOME_CONDITIONS
@@ -211,9 +280,10 @@ def test_examples_of_another_kind_are_refused(trainer, files) -> None:
 
 def test_a_plan_without_gradients_fails_dsgd(files, tmp_path: Path) -> None:
     (tmp_path / "plan").write_bytes(tiny_plan(features=2, gradients=False))
-    result = work(LiteRtTrainer(), (tmp_path / "plan", files[1]), algorithm=Algorithm.DSGD)
-    assert result.outcome == aggregator_pb2.OUTCOME_FAILED
-    assert "gradients" in result.detail
+    for algorithm in (Algorithm.DSGD, Algorithm.FEDPROX, Algorithm.SCAFFOLD):
+        result = work(LiteRtTrainer(), (tmp_path / "plan", files[1]), algorithm=algorithm)
+        assert result.outcome == aggregator_pb2.OUTCOME_FAILED
+        assert "gradients" in result.detail
 
 
 def test_files_that_are_not_what_they_should_be(files, tmp_path: Path) -> None:
@@ -230,6 +300,9 @@ def test_the_runtime_stays_loaded_while_the_plan_is_the_same(files) -> None:
     with pytest.raises(StateError):
         trainer.evaluate(START, Source().training(), interrupt=lambda: "")
     trainer.load(files[0], "a")
+    given = {"local": LocalTrainingSpec(), "algorithm": Algorithm.SCAFFOLD, "rng": RNG, "interrupt": lambda: ""}
+    with pytest.raises(StateError, match="control variates"):
+        trainer.train(START, Source().training(), **given)
     first = trainer._runtime
     trainer.load(files[0], "a")
     assert trainer._runtime is first
