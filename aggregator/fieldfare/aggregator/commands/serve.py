@@ -32,6 +32,13 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--admin-listen", metavar="HOST:PORT", help="for `fieldfare task` (127.0.0.1:8471)")
     parser.add_argument("--tls-cert", metavar="PEM", help="certificate chain of the device port")
     parser.add_argument("--tls-key", metavar="PEM", help="its private key")
+    parser.add_argument("--tls-client-ca", metavar="PEM", help="authorities of devices' certificates; asks for one")
+    parser.add_argument("--admin-tls-cert", metavar="PEM", help="certificate chain of the admin port")
+    parser.add_argument("--admin-tls-key", metavar="PEM", help="its private key")
+    parser.add_argument("--admin-tls-client-ca", metavar="PEM", help="authorities of administrators' certificates")
+    parser.add_argument(
+        "--enrollment", choices=("auto", "required", "off"), help="whether devices must be enrolled (auto)"
+    )
     parser.add_argument("--max-artifact-mb", type=int, metavar="MB", help="largest plan or checkpoint (1024)")
     parser.add_argument("--keep-checkpoints", type=int, metavar="N", help="newest kept beside the first; 0: all (0)")
     parser.add_argument("--come-back-s", type=float, metavar="S", help="shortest wait told to idle devices (2)")
@@ -104,6 +111,8 @@ def _serve(configuration: "Configuration", state: Path, console: Console) -> int
         previous = {one: signal.signal(one, lambda *_: stop.set()) for one in (signal.SIGTERM, signal.SIGINT)}
         try:
             with aggregator:
+                for warning in aggregator.warnings:
+                    console.warn(warning)
                 console.say(f"listening for devices on {aggregator.address}")
                 console.say(f"listening for administration on {aggregator.admin_address}")
                 if aggregator.metrics_address:

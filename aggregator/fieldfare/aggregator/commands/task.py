@@ -4,12 +4,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fieldfare.aggregator.commands._connection import add_connection, connect
 from fieldfare.core.command import Command, Console
 
 if TYPE_CHECKING:
     from fieldfare.aggregator import AdminClient
+    from fieldfare.protos.v1.aggregator_pb2 import PlanSignature
 
-_ADMIN = "127.0.0.1:8471"
 _EXAMPLE = """examples:
   fieldfare task submit digits.tflite --population digits --name first --rounds 20 --target accuracy=0.95 --watch
   fieldfare task list
@@ -43,7 +44,7 @@ def _action(
     actions: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, text: str, run: object
 ) -> argparse.ArgumentParser:
     parser = actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
-    parser.add_argument("--admin", default=_ADMIN, metavar="HOST:PORT", help="the admin port (%(default)s)")
+    add_connection(parser)
     parser.set_defaults(run=run)
     return parser
 
@@ -60,6 +61,8 @@ def _configure_submit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--learning-rate", type=float, metavar="RATE", help="on the device (the plan's own)")
     parser.add_argument("--evaluate-every", type=int, metavar="N", help="training rounds for each evaluation (1)")
     parser.add_argument("--target", metavar="METRIC=VALUE", help="end when an evaluation reaches it")
+    signature = "of `fieldfare plan sign`; may be given several times"
+    parser.add_argument("--signature", type=Path, action="append", default=[], metavar="FILE", help=signature)
     parser.add_argument("--weights", type=Path, metavar="FILE", help="initial weights, .safetensors or .weights")
     parser.add_argument("--watch", action="store_true", help="show the rounds until the task has ended")
 
@@ -68,7 +71,6 @@ COMMAND = Command("Submit, show and control tasks; fetch global weights", _confi
 
 
 def _submit(options: argparse.Namespace, console: Console) -> int:
-    from fieldfare.aggregator import AdminClient
     from fieldfare.aggregator.commands._specs import spec_from_options
     from fieldfare.core.command import quiet_native_output
     from fieldfare.core.errors import PlanError
@@ -81,19 +83,29 @@ def _submit(options: argparse.Namespace, console: Console) -> int:
     except OSError as error:
         raise PlanError(f"cannot read the plan {options.plan}: {error.strerror or error}") from error
     manifest = read_manifest(plan)
+    signatures = [_signature(path) for path in options.signature]
     weights = None if options.weights is None else load_weights(options.weights, manifest.weight_specs)
-    with AdminClient(options.admin) as client:
+    with connect(options) as client:
         with quiet_native_output():
-            status = client.submit(plan, spec, weights=weights)
+            status = client.submit(plan, spec, weights=weights, signatures=signatures)
         console.say(f"task {status.task_id} submitted: {spec.name} for population {spec.population}")
         return _watch(client, status.task_id, console) if options.watch else 0
 
 
+def _signature(path: Path) -> "PlanSignature":
+    from fieldfare.core.errors import PlanError
+    from fieldfare.core.signing import plan_signature_from_file
+
+    try:
+        return plan_signature_from_file(path.read_bytes())
+    except OSError as error:
+        raise PlanError(f"cannot read the signature {path}: {error.strerror or error}") from error
+
+
 def _list(options: argparse.Namespace, console: Console) -> int:
-    from fieldfare.aggregator import AdminClient
     from fieldfare.aggregator.commands._text import table, task_row
 
-    with AdminClient(options.admin) as client:
+    with connect(options) as client:
         tasks = client.list(options.population)
     if not tasks:
         console.say("no tasks")
@@ -104,10 +116,9 @@ def _list(options: argparse.Namespace, console: Console) -> int:
 
 
 def _show(options: argparse.Namespace, console: Console) -> int:
-    from fieldfare.aggregator import AdminClient
     from fieldfare.aggregator.commands._text import task_lines
 
-    with AdminClient(options.admin) as client:
+    with connect(options) as client:
         if options.watch:
             return _watch(client, options.task, console)
         for line in task_lines(client.show(options.task, 0)):
@@ -122,7 +133,6 @@ def _watch(client: "AdminClient", task: str, console: Console) -> int:
 
 
 def _fetch(options: argparse.Namespace, console: Console) -> int:
-    from fieldfare.aggregator import AdminClient
     from fieldfare.core.errors import ConfigError
     from fieldfare.core.files import check_writable, save_weights, write_atomically
     from fieldfare.core.weights import check_format, unpack_weights
@@ -133,7 +143,7 @@ def _fetch(options: argparse.Namespace, console: Console) -> int:
         check_format(options.output.suffix)
     for path in filter(None, (options.output, options.plan)):
         check_writable(path)
-    with AdminClient(options.admin) as client:
+    with connect(options) as client:
         status = client.show(options.task)
         if options.output is not None:
             save_weights(options.output, *unpack_weights(client.fetch(status.checkpoint)))
@@ -145,12 +155,11 @@ def _fetch(options: argparse.Namespace, console: Console) -> int:
 
 
 def _control(options: argparse.Namespace, console: Console) -> int:
-    from fieldfare.aggregator import AdminClient
     from fieldfare.aggregator.commands._text import enum_text
     from fieldfare.core.tasks import TaskAction
     from fieldfare.protos.v1 import task_pb2
 
-    with AdminClient(options.admin) as client:
+    with connect(options) as client:
         status = client.control(options.task, TaskAction[options.action.upper()])
     console.say(f"task {status.spec.name} is {enum_text(task_pb2.TaskState, status.state, 'TASK_STATE_')}")
     return 0

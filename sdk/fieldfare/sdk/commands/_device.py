@@ -2,10 +2,12 @@
 
 import argparse
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -20,10 +22,12 @@ from fieldfare.sdk.commands._words import bytes_words, participation_line, secon
 from fieldfare.sdk.commands.plan import load_manifest
 from fieldfare.sdk.conditions import Conditions
 from fieldfare.sdk.device import Device, DeviceFolder, Predictor
+from fieldfare.sdk.enrollment import enroll as enroll_device
 from fieldfare.sdk.ledger import LedgerEntry
 from fieldfare.sdk.reading import read_examples
 from fieldfare.sdk.store import ExampleStore
 from fieldfare.sdk.training import LiteRtTrainer
+from fieldfare.sdk.transport import GrpcTransport, LedgeredTransport
 
 _INTERRUPTED = 130
 _WAITS = {Ended.IDLE, Ended.UNREACHABLE}
@@ -41,6 +45,37 @@ def add(options: argparse.Namespace, console: Console) -> int:
     return 0
 
 
+def enroll(options: argparse.Namespace, console: Console) -> int:
+    """`device enroll`."""
+    key = _one_line(options.key_file)
+    folder = DeviceFolder(options.folder, create=True)
+    transport = GrpcTransport(
+        options.aggregator, tls_ca=options.tls_ca, tls_cert=options.tls_cert, tls_key=options.tls_key
+    )
+    now = datetime.now(UTC)
+    try:
+        folder.lock.acquire()
+        with folder.open_ledger() as ledger:
+            recorded = LedgeredTransport(transport, ledger, lambda: now)
+            member = enroll_device(recorded, folder.membership, folder.device_id(), key, now)
+    finally:
+        folder.lock.release()
+        transport.close()
+    console.say(f"enrolled in population {member.population} as device {folder.device_id().hex()}")
+    return 0
+
+
+def _one_line(path: Path) -> str:
+    try:
+        text = sys.stdin.readline() if path == Path("-") else path.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read as text: {error}", field="--key-file") from error
+    key = text.strip()
+    if not key or len(key.split()) != 1:
+        raise ConfigError("must hold one key, and nothing else", field="--key-file")
+    return key
+
+
 def run(options: argparse.Namespace, console: Console) -> int:
     """`device run`."""
     if options.threads < 1:
@@ -55,6 +90,9 @@ def run(options: argparse.Namespace, console: Console) -> int:
             population=options.population,
             store=store,
             tls_ca=options.tls_ca,
+            tls_cert=options.tls_cert,
+            tls_key=options.tls_key,
+            trusted_publishers=options.publisher,
             conditions=conditions,
             trainer=LiteRtTrainer(options.threads),
             seed=options.seed,

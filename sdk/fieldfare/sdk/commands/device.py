@@ -13,6 +13,7 @@ __all__ = ["COMMAND"]
 def _configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     _configure_add(actions)
+    _configure_enroll(actions)
     _configure_run(actions)
     _configure_status(actions)
     _configure_ledger(actions)
@@ -42,6 +43,31 @@ def _configure_add(actions: "argparse._SubParsersAction[argparse.ArgumentParser]
     add.set_defaults(run=_device.add)
 
 
+def _add_tls(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--tls-ca", type=Path, metavar="FILE", help="PEM file of the authorities to trust")
+    parser.add_argument("--tls-cert", type=Path, metavar="FILE", help="the device's certificate, where it needs one")
+    parser.add_argument("--tls-key", type=Path, metavar="FILE", help="its private key")
+
+
+def _configure_enroll(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    enroll = actions.add_parser(
+        "enroll",
+        help="become a member of a population",
+        description="Enrol a device with a one-time key of `fieldfare admin keys create`. Its key pair and its token "
+        "rest in the folder; `device run` renews the token by itself.",
+        epilog="Example: fieldfare device enroll --folder device --key-file key.txt",
+    )
+    enroll.add_argument("--folder", type=Path, required=True, metavar="FOLDER", help="what the device keeps; one each")
+    enroll.add_argument(
+        "--aggregator", default="127.0.0.1:8470", metavar="HOST:PORT", help="where it is (default: %(default)s)"
+    )
+    enroll.add_argument(
+        "--key-file", type=Path, required=True, metavar="FILE", help="holds the one-time key; - for standard input"
+    )
+    _add_tls(enroll)
+    enroll.set_defaults(run=_device.enroll)
+
+
 def _configure_run(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     run = actions.add_parser(
         "run",
@@ -57,7 +83,15 @@ def _configure_run(actions: "argparse._SubParsersAction[argparse.ArgumentParser]
         "--aggregator", default="127.0.0.1:8470", metavar="HOST:PORT", help="where it is (default: %(default)s)"
     )
     run.add_argument("--population", required=True, metavar="NAME", help="the population to join")
-    run.add_argument("--tls-ca", type=Path, metavar="FILE", help="PEM file of the authorities to trust")
+    _add_tls(run)
+    run.add_argument(
+        "--publisher",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="run only plans that this public key signed; repeat it for several",
+    )
     run.add_argument("--once", action="store_true", help="take part once, then end")
     run.add_argument(
         "--until-idle",

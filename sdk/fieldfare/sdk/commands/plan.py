@@ -1,4 +1,4 @@
-"""`fieldfare plan`: what a plan is."""
+"""`fieldfare plan`: what a plan is, and who published it."""
 
 import argparse
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from fieldfare.core.command import Command, Console
 from fieldfare.core.errors import NotFoundError, PlanError
 from fieldfare.core.plans import Manifest, PlanTensor, WeightRole, read_manifest
 from fieldfare.core.weights import total_size
+from fieldfare.sdk.commands._signing import configure_signing
 from fieldfare.sdk.commands._words import bytes_words
 
 __all__ = ["COMMAND", "load_manifest"]
@@ -46,6 +47,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     )
     show.add_argument("file", type=Path, metavar="FILE", help="the plan, a .tflite file")
     show.set_defaults(run=_show)
+    configure_signing(actions)
 
 
 def _show(options: argparse.Namespace, console: Console) -> int:
@@ -88,4 +90,4 @@ def _tensors(title: str, tensors: Sequence[PlanTensor]) -> list[str]:
     return [f"{title}:", *(rows or ["  none"])]
 
 
-COMMAND = Command("Show what a plan holds", _configure)
+COMMAND = Command("Show what a plan holds; sign it", _configure)
