@@ -197,13 +197,16 @@ class Round:
 
     def _too_few(self, now: datetime, in_reach: int) -> Decision:
         if self._acknowledged:
-            self.state = RoundState.SELECTING
-            self._selection_ends = now + self.spec.selection_timeout
-            self._out.clear()
-            return _WAIT
+            return self._select_again(now)
         return Decision(
             Verdict.ABANDON, f"only {in_reach} of at least {self.spec.minimum} devices reported or were at work"
         )
+
+    def _select_again(self, now: datetime) -> Decision:
+        self.state = RoundState.SELECTING
+        self._selection_ends = now + self.spec.selection_timeout
+        self._out.clear()
+        return _WAIT
 
     def _give_up(self, device: bytes) -> bool:
         if self._outstanding.pop(device, None) is None:
