@@ -27,10 +27,12 @@ from fieldfare.aggregator.service import (
     DeviceService,
     Pumps,
     Workers,
+    look_around,
     watch_revocations,
 )
 from fieldfare.aggregator.settings import ServerSettings
-from fieldfare.aggregator.storage import BlobStore, DamagedError, Database, FolderBlobStore, StateFolder, open_sqlite
+from fieldfare.aggregator.storage import BlobStore, DamagedError, Database, StateFolder
+from fieldfare.aggregator.stores import open_stores
 from fieldfare.core.addresses import Address, parse_address
 from fieldfare.core.errors import ConfigError, StateError
 from fieldfare.protos.v1 import admin_pb2_grpc, aggregator_pb2_grpc
@@ -147,10 +149,9 @@ class Aggregator:
             folder = undo.enter_context(StateFolder(self._state))
             observability = Observability(self._settings.observability, self._settings.storage)
             undo.callback(observability.close)
-            database = open_sqlite(folder.database_file)
-            undo.callback(database.close)
+            stores = undo.enter_context(open_stores(folder, self._settings.storage))
+            database, blobs = stores.database, stores.blobs
             protection = Protection(self._settings, self._listen, self._admin_listen, database, self._clock)
-            blobs = FolderBlobStore(folder.blobs)
 
             def told(event: Event) -> None:
                 observability.telemetry.event(event)
@@ -164,6 +165,7 @@ class Aggregator:
                 uniform=self._uniform,
                 observer=told,
                 telemetry=observability.telemetry,
+                replica=stores.replica,
             )
             engine.start()
             running = _Running(folder, database, blobs, engine, observability, protection, self._settings, self._clock)
@@ -279,12 +281,17 @@ class _Running:
             pumps.kick(task_id)
         every = self._settings.security.revocation_poll
         watch = asyncio.create_task(watch_revocations(protection.enrollment, workers, every))
+        looking = None
+        if self._settings.storage.database is not None:
+            looking = asyncio.create_task(look_around(self._engine, pumps, workers, self._settings.storage))
         ready.set_result(opening.result())
         probing = asyncio.create_task(
             health.watch(lambda: workers.run(self._probe), self._settings.observability.probe_interval)
         )
         await self._stop.wait()
         probing.cancel()
+        if looking is not None:
+            looking.cancel()
         health.stop()
         self.check_ins.close()
         watch.cancel()

@@ -79,7 +79,7 @@ def test_parts_add_up_and_one_commit_ends_the_round(database: SqlDatabase) -> No
     for late in (
         lambda: database.parts.save(own(1), part("b", 1), DEVICES[2:3], NOW),
         lambda: database.parts.commit(done, "b", [], merged=[], now=NOW),
-        lambda: database.parts.claim(TASK.task_id, 1, share("b"), want=1, asked=9, patience=PATIENCE),
+        lambda: database.parts.claim(TASK.task_id, 1, share("b"), block=1, asked=9, patience=PATIENCE),
         lambda: database.parts.abandon(done),
     ):
         with pytest.raises(StateError, match="not open"):
@@ -112,20 +112,21 @@ def test_a_snapshot_written_again_counts_as_before(database: SqlDatabase) -> Non
 
 
 def test_replicas_together_take_no_more_places_than_there_are(database: SqlDatabase) -> None:
-    def claim(one: ShareRecord, want: int) -> int:
-        return database.parts.claim(TASK.task_id, 1, one, want=want, asked=10, patience=PATIENCE)
+    def claim(one: ShareRecord, block: int) -> int:
+        return database.parts.claim(TASK.task_id, 1, one, block=block, asked=10, patience=PATIENCE)
 
-    assert claim(share("a"), 6) == 6
-    assert claim(share("b"), 6) == 4
-    assert claim(share("c"), 6) == 0
-    # The share holds what was given, until its owner says otherwise: reports are in, and two places come back.
-    assert database.parts.view(TASK.task_id, 1).shares[0] == share("a", places=6)
+    assert claim(share("a"), 4) == 4
+    # Six are left, which would not make two blocks.
+    assert claim(share("b"), 4) == 6
+    assert claim(share("c"), 4) == 0
+    # The share holds what was given, until its owner says otherwise: two reports are in, one place has come back.
+    assert database.parts.view(TASK.task_id, 1).shares[0] == share("a", places=4)
     database.parts.save(own(2), part("a", 2), DEVICES[:2], NOW)
-    database.parts.publish(TASK.task_id, 1, share("a", places=1, working=1))
-    assert claim(share("c"), 6) == 2
+    database.parts.publish(TASK.task_id, 1, share("a", working=1))
+    assert claim(share("c"), 4) == 1
     # What is pending takes a place too; and b is silent for longer than anybody waits.
     database.parts.publish(TASK.task_id, 1, share("a", places=1, pending=(DEVICES[3],), at=11))
-    assert claim(share("c", places=2, at=11), 6) == 4
+    assert claim(share("c", places=1, at=11), 4) == 5
 
 
 def test_a_round_with_acknowledged_reports_is_not_abandoned(database: SqlDatabase) -> None:

@@ -30,6 +30,9 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--state", metavar="DIR", help="folder that holds everything")
     parser.add_argument("--listen", metavar="HOST:PORT", help="for devices (127.0.0.1:8470)")
     parser.add_argument("--admin-listen", metavar="HOST:PORT", help="for `fieldfare task` (127.0.0.1:8471)")
+    parser.add_argument("--database", metavar="URL", help="postgresql://USER@HOST/NAME that several replicas share")
+    parser.add_argument("--blobs", metavar="URL", help="s3://BUCKET/PREFIX that the same replicas share")
+    parser.add_argument("--replica", metavar="NAME", help="this replica's name (the machine's)")
     parser.add_argument("--tls-cert", metavar="PEM", help="certificate chain of the device port")
     parser.add_argument("--tls-key", metavar="PEM", help="its private key")
     parser.add_argument("--tls-client-ca", metavar="PEM", help="authorities of devices' certificates; asks for one")
@@ -117,7 +120,8 @@ def _serve(configuration: "Configuration", state: Path, console: Console) -> int
                 console.say(f"listening for administration on {aggregator.admin_address}")
                 if aggregator.metrics_address:
                     console.say(f"metrics at http://{aggregator.metrics_address}/metrics")
-                console.say(f"state in {state}")
+                shared = configuration.settings.storage
+                console.say(f"state in {state}" if shared.database is None else f"state in {shared.database}")
                 stop.wait()
                 console.say("stopping: reports in progress are finished first")
         finally:

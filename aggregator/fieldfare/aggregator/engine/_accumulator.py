@@ -114,11 +114,19 @@ class Accumulator:
         with self._lock:
             return self._frozen(b"" if self._total is None else self._total.to_bytes(), None)
 
-    def close(self) -> Frozen:
-        """For a commit: the mean; nothing can be added any more unless the commit fails and `reopen` is called."""
+    def close(self, others: FixedPointSum | None = None) -> Frozen:
+        """For a commit: the mean; nothing can be added any more unless the commit fails and `reopen` is called.
+
+        Args:
+            others: what other replicas have added up; it is in the mean alone, and is changed.
+        """
         with self._lock:
             self._closed = True
-            return self._frozen(b"", None if self._total is None else self._total.mean())
+            whole = self._total
+            if others is not None and self._total is not None:
+                others.merge(self._total)
+                whole = others
+            return self._frozen(b"", None if whole is None else whole.mean())
 
     def reopen(self) -> None:
         """The commit failed: go on as before."""

@@ -13,6 +13,8 @@ from fieldfare.aggregator.engine._events import Event, EventKind, Observer, Outb
 from fieldfare.aggregator.engine._keeper import Keeper
 from fieldfare.aggregator.engine._load import TaskLoad, task_load
 from fieldfare.aggregator.engine._reports import Reports
+from fieldfare.aggregator.engine._shared_rounds import SharedRounds
+from fieldfare.aggregator.engine._sole_rounds import RoundStore, SoleRounds
 from fieldfare.aggregator.engine._status import task_status
 from fieldfare.aggregator.engine._submission import Incoming
 from fieldfare.aggregator.engine._tasks import Tasks
@@ -44,6 +46,7 @@ class Engine:
         uniform: random numbers in [0, 1), for jitter.
         observer: is told what happened, when no lock is held; what it raises is logged and changes nothing.
         telemetry: measures the work.
+        replica: this process's name where others share its storage, never used before; empty where it is alone.
 
     Attributes:
         reports: what devices report.
@@ -59,6 +62,7 @@ class Engine:
         uniform: Callable[[], float],
         observer: Observer = _ignore,
         telemetry: Telemetry = UNMEASURED,
+        replica: str = "",
     ) -> None:
         self._database = database
         self._blobs = blobs
@@ -69,11 +73,16 @@ class Engine:
         self._key = database.ticket_key()
         self._devices = DistinctDevices(settings.pace.window, secrets.token_bytes(16), clock())
         self._checking_in = threading.Lock()
+        self._rounds: RoundStore = SoleRounds(database, blobs)
+        if replica:
+            patience = settings.storage.replica_patience
+            self._rounds = SharedRounds(database, blobs, replica=replica, patience=patience, clock=clock)
         self._keeper = Keeper(
             database,
             blobs,
             clock=clock,
             keep_checkpoints=settings.engine.keep_checkpoints,
+            rounds=self._rounds,
             outbox=self._outbox,
             telemetry=telemetry,
         )
@@ -87,8 +96,36 @@ class Engine:
             StorageError: storage cannot be used.
         """
         self._tasks.load()
+        if self._rounds.alone:
+            self._remove_unused(None)
+
+    def look_around(self) -> list[str]:
+        """Take up tasks that were submitted to other replicas.
+
+        Returns:
+            Ids of the new ones.
+
+        Raises:
+            StorageError: storage cannot be read now.
+        """
+        new = [one for one in self._database.tasks(active=True) if self._tasks.find(one.task_id) is None]
+        for record in new:
+            self._tasks.load_one(record)
+        return [one.task_id for one in new]
+
+    def remove_unused(self) -> None:
+        """Remove blobs to which no row refers, and which are so old that no replica is about to refer to them.
+
+        Raises:
+            StorageError: storage cannot be read or written now.
+        """
+        self._remove_unused(self._clock() - self._settings.storage.unused_for)
+
+    def _remove_unused(self, written_before: datetime | None) -> None:
+        # Listed first: what is written and referred to meanwhile is not in the list, or is among what is kept.
+        found = list(self._blobs.keys(written_before=written_before))
         kept = self._database.blob_keys()
-        for key in list(self._blobs.keys()):
+        for key in found:
             if key not in kept:
                 _log.info("removing the unused blob %s", key)
                 self._blobs.delete(key)
@@ -106,6 +143,7 @@ class Engine:
             FieldfareError: what is wrong with it; nothing is kept then.
         """
         plan, checkpoint, _ = incoming.check()
+        self._rounds.check(incoming.spec)
         now = self._clock()
         task_id = secrets.token_hex(16)
         spec = incoming.spec
@@ -205,7 +243,11 @@ class Engine:
     def next_deadline(self, task_id: str) -> datetime | None:
         """When `work` may find something due without any call from outside."""
         run = self._tasks.find(task_id)
-        return None if run is None else run.next_deadline()
+        deadline = None if run is None else run.next_deadline()
+        if run is None or self._rounds.alone:
+            return deadline
+        soon = self._clock() + self._settings.storage.poll
+        return soon if deadline is None else min(deadline, soon)
 
     # What is looked at from outside; all from memory.
 

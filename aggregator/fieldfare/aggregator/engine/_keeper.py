@@ -14,7 +14,8 @@ from datetime import datetime
 from fieldfare.aggregator.engine._accumulator import Frozen
 from fieldfare.aggregator.engine._checkpoints import read_checkpoint, write_checkpoint
 from fieldfare.aggregator.engine._events import Event, EventKind, Outbox
-from fieldfare.aggregator.engine._open_round import Attempt, OpenRound, fresh_round, with_result
+from fieldfare.aggregator.engine._open_round import Attempt, OpenRound, with_result
+from fieldfare.aggregator.engine._sole_rounds import RoundStore
 from fieldfare.aggregator.engine._task_run import TaskRun
 from fieldfare.aggregator.engine._telemetry import UNMEASURED, Telemetry
 from fieldfare.aggregator.storage import (
@@ -43,6 +44,7 @@ class Keeper:
         blobs: snapshots and checkpoints.
         clock: the present, timezone-aware.
         keep_checkpoints: newest versions kept beside version 0; 0 keeps all.
+        rounds: where the rows of rounds go.
         outbox: gets what happened, after it is on disk; its caller delivers when no lock is held.
         telemetry: measures snapshots and commits.
     """
@@ -54,6 +56,7 @@ class Keeper:
         *,
         clock: Callable[[], datetime],
         keep_checkpoints: int,
+        rounds: RoundStore,
         outbox: Outbox,
         telemetry: Telemetry = UNMEASURED,
     ) -> None:
@@ -61,6 +64,7 @@ class Keeper:
         self._blobs = blobs
         self._clock = clock
         self._keep = keep_checkpoints
+        self.rounds = rounds
         self._outbox = outbox
         self._telemetry = telemetry
         # An artifact is written, then referred to. Who removes unreferenced ones must not come in between.
@@ -75,6 +79,7 @@ class Keeper:
             FieldfareError: the task cannot go on.
         """
         with run.persisting:
+            self.rounds.sync(run)
             while self._advance(run):
                 pass
             # Safe: these are for people only. What is lost with a failing write, or in a crash, is a count too low.
@@ -128,7 +133,7 @@ class Keeper:
         now = self._clock()
         record = RoundRecord(run.task_id, run.next_number, step, run.checkpoint.version, now)
         self._database.begin_round(record)
-        run.begin(fresh_round(record, run.checkpoint.artifact, run.rules(step), now))
+        run.begin(self.rounds.begun(run, record, run.rules(step)))
         _log.info("task=%s round=%d %s begins", run.task_id, record.number, step.name.lower())
         return True
 
@@ -156,8 +161,7 @@ class Keeper:
         try:
             if key:
                 self._blobs.put(key, [memoryview(frozen.result)])
-            new = frozen.devices - current.on_disk
-            self._database.save_snapshot(attempt.record, attempt.snapshot, new, at=attempt.at)
+            self.rounds.save(current, attempt)
         except FieldfareError:
             if not self._settle(run, current, attempt):
                 raise
@@ -173,7 +177,7 @@ class Keeper:
         Raises:
             StorageError: the data base cannot say now.
         """
-        kept, wanted = self._database.snapshot(run.task_id, current.number), attempt.snapshot
+        kept, wanted = self.rounds.snapshot(current), attempt.snapshot
         if kept == wanted:
             self._adopt(run, current, attempt)
             return True
@@ -197,17 +201,19 @@ class Keeper:
         self._delete(current.blob_key)
         if current.doubtful is not None:
             self._delete(current.doubtful.snapshot.blob_key)
+        for part in current.merged:
+            self._delete(part.snapshot.blob_key)
 
     def _commit(self, run: TaskRun, current: OpenRound) -> None:
-        frozen = current.accumulator.close()
         now = self._clock()
-        record = replace(with_result(run.row(current), frozen), state=RoundState.COMMITTED, ended_at=now)
         try:
+            frozen, record = self.rounds.close(run, current)
+            record = replace(record, state=RoundState.COMMITTED, ended_at=now)
             if current.record.kind is NextRound.TRAINING:
                 checkpoint = self._commit_training(run, current, frozen, record)
             else:
                 checkpoint = run.checkpoint
-                self._database.commit_round(record, frozen.devices - current.on_disk)
+                self.rounds.commit(current, record, frozen, None)
         except FieldfareError:
             current.accumulator.reopen()
             raise
@@ -215,7 +221,7 @@ class Keeper:
         if current.record.kind is NextRound.TRAINING:
             run.progress = replace(run.progress, rounds_committed=checkpoint.version)
         else:
-            measured = means(MetricTotals.from_json(frozen.metrics).sums())
+            measured = means(MetricTotals.from_json(record.metrics).sums())
             run.progress = TaskProgress(
                 run.progress.rounds_committed, record.checkpoint_version, measured, run.progress.evaluations + 1
             )
@@ -239,7 +245,7 @@ class Keeper:
                 self._blobs, run.checkpoint, run.manifest.weight_specs, weights, state, record.ended_at or self._clock()
             )
             try:
-                self._database.commit_round(record, frozen.devices - current.on_disk, checkpoint)
+                self.rounds.commit(current, record, frozen, checkpoint)
             except FieldfareError:
                 self.forget_artifact(checkpoint.artifact.sha256)
                 raise
@@ -247,13 +253,15 @@ class Keeper:
 
     def _participation(self, run: TaskRun, current: OpenRound, frozen: Frozen) -> Participation:
         """How many devices the task has seen, with this round's and without."""
-        before, again = self._database.participants(run.task_id, current.number, frozen.devices)
-        reported = len(frozen.devices)
+        # What other replicas have counted in is in the mean too.
+        devices = frozen.devices | self._database.counted(run.task_id, current.number)
+        before, again = self._database.participants(run.task_id, current.number, devices)
+        reported = len(devices)
         return Participation(reported, before, before + reported - again)
 
     def _abandon(self, run: TaskRun, current: OpenRound, reason: str) -> None:
         record = replace(run.row(current), state=RoundState.ABANDONED, ended_at=self._clock(), reason=reason)
-        self._database.abandon_round(record)
+        self.rounds.abandon(record)
         run.finish(current, devices=None)
         self._tell(run, EventKind.ABANDONED, record, reason)
         self._delete_snapshots(current)
@@ -273,12 +281,14 @@ class Keeper:
             return
         with self.artifacts, contextlib.suppress(StorageError):
             for digest in self._database.forget_checkpoints(run.task_id, keep=self._keep):
-                self._delete(artifact_key(digest))
+                if self.rounds.alone:
+                    self._delete(artifact_key(digest))
 
     def forget_artifact(self, digest: bytes) -> None:
         """Remove an artifact to which nothing refers; a start removes what is left behind here."""
         with contextlib.suppress(StorageError):
-            if self._database.refers_to(digest) is None:
+            # Another replica may have written the same content, and may be about to refer to it.
+            if self.rounds.alone and self._database.refers_to(digest) is None:
                 self._blobs.delete(artifact_key(digest))
 
     def _delete(self, key: str) -> None:
@@ -300,5 +310,6 @@ def _snapshot_key(current: OpenRound, frozen: Frozen) -> str:
     """Where the sum goes; empty for an evaluation round, which has none."""
     if not frozen.result:
         return ""
-    name = f"{len(frozen.devices)}-{snapshot_digest(frozen.result).hex()[:16]}"
+    whose = f"{current.part}-" if current.part else ""
+    name = f"{whose}{len(frozen.devices)}-{snapshot_digest(frozen.result).hex()[:16]}"
     return f"snapshots/{current.record.task_id}/{current.number}/{name}"

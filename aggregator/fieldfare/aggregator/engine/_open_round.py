@@ -6,9 +6,17 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from fieldfare.aggregator.engine._accumulator import Accumulator, Frozen, sum_bounds
-from fieldfare.aggregator.storage import BlobStore, DamagedError, Database, RoundRecord, SnapshotRecord, damage
+from fieldfare.aggregator.storage import (
+    BlobStore,
+    DamagedError,
+    Database,
+    PartRecord,
+    RoundRecord,
+    SnapshotRecord,
+    damage,
+)
 from fieldfare.core.aggregation import FixedPointSum, MetricTotals, ReportRules
-from fieldfare.core.rounds import Round
+from fieldfare.core.rounds import Round, SharedRound
 from fieldfare.core.sessions import Artifact
 from fieldfare.core.tasks import CohortSpec, NextRound, TaskSpec
 
@@ -41,6 +49,9 @@ class OpenRound:
         on_disk: the devices that the newest snapshot holds; `blob_key` is its sum. Both are the keeper's.
         doubtful: a snapshot of which it is not known yet whether its transaction took effect. The keeper's too.
         control: SCAFFOLD: the server's control variate that devices are given; None while it is zero.
+        shared: the state machine again, where several replicas hold the round together.
+        part: then, the name under which this one adds up.
+        merged: then, the parts of others that go into the commit under way.
         bytes_down: guarded by the task's state lock, like `refusals`, `late` and `duplicates`.
     """
 
@@ -53,6 +64,9 @@ class OpenRound:
     blob_key: str = ""
     doubtful: Attempt | None = None
     control: Artifact | None = None
+    shared: SharedRound | None = None
+    part: str = ""
+    merged: tuple[PartRecord, ...] = ()
     bytes_down: int = 0
     refusals: Counter[str] = field(default_factory=Counter)
     late: int = 0
@@ -105,9 +119,29 @@ def cohort_of(spec: TaskSpec, kind: NextRound) -> CohortSpec:
 def fresh_round(record: RoundRecord, checkpoint: Artifact, rules: ReportRules, now: datetime) -> OpenRound:
     """A round without any report, whose selection begins now."""
     machine = Round(cohort_of(rules.spec, record.kind), now)
-    training = record.kind is NextRound.TRAINING
-    total = FixedPointSum(rules.values, sum_bounds(rules.spec)) if training else None
-    return OpenRound(record, checkpoint, rules, machine, Accumulator(total, MetricTotals()))
+    return OpenRound(record, checkpoint, rules, machine, Accumulator(empty_sum(record, rules), MetricTotals()))
+
+
+def empty_sum(record: RoundRecord, rules: ReportRules) -> FixedPointSum | None:
+    """Where the updates of a round go; None for an evaluation round, which has none."""
+    if record.kind is not NextRound.TRAINING:
+        return None
+    return FixedPointSum(rules.values, sum_bounds(rules.spec))
+
+
+def read_sum(blobs: BlobStore, snapshot: SnapshotRecord, rules: ReportRules) -> FixedPointSum:
+    """The sum of a training round's snapshot.
+
+    Raises:
+        DamagedError: it is gone, damaged, or not the one that the row describes.
+        StorageError: it cannot be read now.
+    """
+    content = blobs.get(snapshot.blob_key)
+    with damage():
+        total = FixedPointSum.from_bytes(content, sum_bounds(rules.spec))
+    if (total.count, total.weight, total.size) != (snapshot.count, snapshot.weight, rules.values):
+        raise DamagedError(f"the snapshot of round {snapshot.number} is not the one that was written")
+    return total
 
 
 def restored_round(
@@ -131,13 +165,7 @@ def restored_round(
         if devices:
             raise DamagedError(f"round {record.number} counts {len(devices)} devices but has no snapshot")
         return fresh_round(record, checkpoint, rules, now)
-    total = None
-    if record.kind is NextRound.TRAINING:
-        content = blobs.get(snapshot.blob_key)
-        with damage():
-            total = FixedPointSum.from_bytes(content, sum_bounds(rules.spec))
-        if (total.count, total.weight, total.size) != (snapshot.count, snapshot.weight, rules.values):
-            raise DamagedError(f"the snapshot of round {record.number} is not the one that was written")
+    total = read_sum(blobs, snapshot, rules) if record.kind is NextRound.TRAINING else None
     if snapshot.count != len(devices):
         raise DamagedError(
             f"the snapshot of round {record.number} holds {snapshot.count} updates, {len(devices)} devices are counted"

@@ -73,13 +73,18 @@ class Reports:
         return Standing.UNSURE if run is None else run.standing(ticket)
 
     def standing_on_disk(self, ticket: Ticket) -> Standing:
-        """What storage knows of a report whose round is over.
+        """What storage knows of a report whose round is over, or is held by other replicas too.
 
         Raises:
             StorageError: it cannot be read.
         """
+        run = self._tasks.find(ticket.task_id.hex())
+        # Asked first: a round that closes meanwhile makes the device send again, and learn the truth then.
+        still_open = run is not None and run.is_open(ticket)
         counted = self._database.is_counted(ticket.task_id.hex(), ticket.round_number, ticket.device_id)
-        return Standing.COUNTED if counted else Standing.GONE
+        if counted:
+            return Standing.COUNTED
+        return Standing.ABSENT if still_open else Standing.GONE
 
     def expired(self, ticket: Ticket) -> bool:
         """Whether the device's time is over."""

@@ -4,7 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 
 from fieldfare.aggregator.engine._accumulator import Contribution
@@ -12,9 +12,9 @@ from fieldfare.aggregator.engine._open_round import OpenRound
 from fieldfare.aggregator.storage import CheckpointRecord, RoundRecord, TaskRecord
 from fieldfare.core.aggregation import ReportRules
 from fieldfare.core.encodings import stage_names
-from fieldfare.core.errors import UpdateError
+from fieldfare.core.errors import StateError, UpdateError
 from fieldfare.core.plans import Manifest
-from fieldfare.core.rounds import Decision, Ticket, Verdict
+from fieldfare.core.rounds import Decision, Elsewhere, Ticket, Verdict
 from fieldfare.core.sessions import Artifact
 from fieldfare.core.tasks import Algorithm, NextRound, TaskProgress, TaskSpec, TaskState, unfit
 from fieldfare.protos.v1 import aggregator_pb2
@@ -38,6 +38,15 @@ class Grant:
 
     round: OpenRound
     deadline: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What one of several replicas holds of a round: unused places, devices at work, reports in memory."""
+
+    stock: int
+    working: int
+    pending: frozenset[bytes]
 
 
 class TaskRun:
@@ -156,7 +165,11 @@ class TaskRun:
             if current is not None and current.number == ticket.round_number:
                 if current.machine.is_acknowledged(ticket.device_id):
                     return Standing.COUNTED
-                return Standing.IN_MEMORY if current.machine.has_report_of(ticket.device_id) else Standing.ABSENT
+                shared = current.shared
+                elsewhere = shared is not None and ticket.device_id in shared.elsewhere.pending
+                if elsewhere or current.machine.has_report_of(ticket.device_id):
+                    return Standing.IN_MEMORY
+                return Standing.ABSENT if shared is None else Standing.UNSURE
             number, devices = self._last
             if number == ticket.round_number:
                 return Standing.COUNTED if ticket.device_id in devices else Standing.GONE
@@ -278,7 +291,8 @@ class TaskRun:
             if devices is not None:
                 current.machine.acknowledge(devices)
             current.machine.finish(committed=devices is not None)
-            self._last = (current.number, devices or frozenset())
+            # Where others have counted devices too, only the data base knows all of them.
+            self._last = (current.number if current.shared is None else 0, devices or frozenset())
             self._open = None
 
     def change(self, state: TaskState, reason: str, now: datetime) -> None:
@@ -293,6 +307,41 @@ class TaskRun:
                 self._last, self._open = (self._open.number, frozenset()), None
             elif resumed:
                 self._open.machine.restart_selection(now)
+
+    def is_open(self, ticket: Ticket) -> bool:
+        """Whether the ticket's round is the one under way."""
+        with self._lock:
+            return self._open is not None and self._open.number == ticket.round_number
+
+    def exchange(self, current: OpenRound, elsewhere: Elsewhere, now: datetime, idle: timedelta) -> tuple[Held, bool]:
+        """Take in what other replicas hold.
+
+        Args:
+            current: the open round; a shared one.
+            elsewhere: what they hold.
+            now: the present.
+            idle: places that nobody has asked for during this time are given back.
+
+        Returns:
+            What this one holds, and whether it wants places.
+
+        Raises:
+            StateError: the round is over.
+        """
+        with self._lock:
+            if current.shared is None or self._open is not current:
+                raise StateError("the round is over")
+            machine = current.shared
+            machine.elsewhere = elsewhere
+            if machine.stock and machine.idle_since() + idle <= now:
+                machine.give_back()
+            return Held(machine.stock, machine.outstanding, machine.pending), machine.wants_places(now)
+
+    def grant(self, current: OpenRound, places: int, now: datetime) -> None:
+        """Places were claimed for this replica."""
+        with self._lock:
+            if current.shared is not None and places:
+                current.shared.grant(places, now)
 
     def next_deadline(self) -> datetime | None:
         """When time alone may bring something new."""

@@ -7,7 +7,6 @@ from datetime import datetime
 
 from fieldfare.aggregator.engine._checkpoints import read_artifact
 from fieldfare.aggregator.engine._keeper import Keeper
-from fieldfare.aggregator.engine._open_round import restored_round
 from fieldfare.aggregator.engine._task_run import TaskRun
 from fieldfare.aggregator.storage import BlobStore, DamagedError, Database, TaskRecord, damage
 from fieldfare.core.aggregation import MetricTotals
@@ -121,7 +120,10 @@ class Tasks:
         except StateError as error:
             _log.warning("task=%s is read again from storage: %s", task_id, error)
             if (record := self._database.task(task_id)) is not None:
-                self.load_one(record)
+                if record.state.ended:
+                    self.drop(task_id)
+                else:
+                    self.load_one(record)
         except FieldfareError as error:
             if _may_pass(error):
                 raise
@@ -132,7 +134,9 @@ class Tasks:
 
     def _restore(self, record: TaskRecord) -> TaskRun:
         spec = TaskSpec.from_proto(task_pb2.TaskSpec.FromString(record.spec))
-        manifest = read_manifest(read_artifact(self._blobs, record.plan))
+        known = self.find(record.task_id)
+        # A plan does not change: a task that is read again, since other replicas took it onwards, has its own already.
+        manifest = read_manifest(read_artifact(self._blobs, record.plan)) if known is None else known.manifest
         checkpoint = self._database.newest_checkpoint(record.task_id)
         read_artifact(self._blobs, checkpoint.artifact)
         progress = TaskProgress(rounds_committed=checkpoint.version)
@@ -147,14 +151,8 @@ class Tasks:
             now = self._clock()
             run.remember(self._database.participations(record.task_id, since=now - separation), now)
         if newest is not None and newest.state in _OPEN:
-            current = restored_round(
-                newest,
-                checkpoint.artifact,
-                run.rules(newest.kind),
-                database=self._database,
-                blobs=self._blobs,
-                now=self._clock(),
-            )
+            rules = run.rules(newest.kind)
+            current = self._keeper.rounds.taken_up(newest, checkpoint.artifact, rules, self._clock())
             run.begin(current)
             _log.info("task=%s round=%d goes on with %d devices", record.task_id, newest.number, len(current.on_disk))
         return run

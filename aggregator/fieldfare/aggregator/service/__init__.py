@@ -4,6 +4,7 @@ from fieldfare.aggregator.service._admin_service import AdminService
 from fieldfare.aggregator.service._check_ins import CheckIns
 from fieldfare.aggregator.service._device_service import DeviceService
 from fieldfare.aggregator.service._pumps import Pumps
+from fieldfare.aggregator.service._replicas import look_around
 from fieldfare.aggregator.service._revocations import watch_revocations
 from fieldfare.aggregator.service._workers import Workers
 from fieldfare.aggregator.service.guards import AdminGuard, DeviceGuard
@@ -16,5 +17,6 @@ __all__ = [
     "DeviceService",
     "Pumps",
     "Workers",
+    "look_around",
     "watch_revocations",
 ]

@@ -64,9 +64,12 @@ class Parts(Protocol):
         ...
 
     def claim(
-        self, task_id: str, number: int, share: ShareRecord, *, want: int, asked: int, patience: timedelta
+        self, task_id: str, number: int, share: ShareRecord, *, block: int, asked: int, patience: timedelta
     ) -> int:
-        """Take up to `want` further places of the cohort, of which all replicas together have `asked`.
+        """Take a block of further places of the cohort, of which all replicas together have `asked`.
+
+        What is left is taken as a whole where it would not make two blocks, since fewer reports than a block brings may
+        be too few for a snapshot.
 
         What a replica holds that was silent for `patience` is free again.
 

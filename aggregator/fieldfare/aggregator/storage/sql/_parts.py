@@ -56,7 +56,7 @@ class SqlParts:
             _put_share(connection, task_id, number, share)
 
     def claim(
-        self, task_id: str, number: int, share: ShareRecord, *, want: int, asked: int, patience: timedelta
+        self, task_id: str, number: int, share: ShareRecord, *, block: int, asked: int, patience: timedelta
     ) -> int:
         """See `Parts.claim`."""
         with self._write() as connection:
@@ -66,7 +66,8 @@ class SqlParts:
             for other in _shares(connection, task_id, number):
                 if other.replica != share.replica and other.seen_at > alive:
                     taken += other.held
-            given = max(0, min(want, asked - taken - share.held))
+            free = max(0, asked - taken - share.held)
+            given = free if free < 2 * block else block
             more = ShareRecord(share.replica, share.places + given, share.working, share.pending, share.seen_at)
             _put_share(connection, task_id, number, more)
             return given
