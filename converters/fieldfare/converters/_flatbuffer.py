@@ -121,6 +121,22 @@ def weight_variables(tree: Any) -> dict[str, str]:
         raise PlanError("the plan's get_weights is not understood; export it again") from error
 
 
+def assigned_variables(tree: Any) -> dict[str, list[str]]:
+    """Key of each weight in `set_weights` to the names of the variables that it goes into as it is.
+
+    More than one where the optimiser's state starts as a copy of the weight.
+    """
+    found = signature(tree, "set_weights")
+    subgraph = tree.subgraphs[found.subgraphIndex]
+    handles = variables_by_tensor(tree, subgraph)
+    keys = {index: key for key, index in tensor_map(found.inputs).items()}
+    names: dict[str, list[str]] = {key: [] for key in keys.values()}
+    for operator in subgraph.operators:
+        if is_op(tree, operator, "ASSIGN_VARIABLE") and int(operator.inputs[1]) in keys:
+            names[keys[int(operator.inputs[1])]].append(handles[int(operator.inputs[0])])
+    return names
+
+
 def constant(tree: Any, tensor: Any) -> NDArray[Any] | None:
     """The value of a constant tensor; None for one that is computed."""
     data = tree.buffers[tensor.buffer].data

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fieldfare.converters._vector import trained_tensors
 from fieldfare.converters.models import functional_form, selected
 from fieldfare.core.errors import ModelError, WeightsError
 from fieldfare.core.plans import Manifest
-from fieldfare.core.weights import split_vector
 
 
 def load_weights_into_keras(model: Any, manifest: Manifest, vector: NDArray[np.float32], *, inputs: Any = None) -> None:
@@ -27,7 +27,7 @@ def load_weights_into_keras(model: Any, manifest: Manifest, vector: NDArray[np.f
     Raises:
         ModelError: a model that has no functional form.
         WeightsError: other shapes or kinds of weights than the manifest's, other frozen weights than those of the
-            export, or a vector of another length.
+            export, or a vector of another length or with values that are not finite.
     """
     problems: list[str] = []
     functional = functional_form(model, inputs, problems)
@@ -46,7 +46,7 @@ def load_weights_into_keras(model: Any, manifest: Manifest, vector: NDArray[np.f
                 "the Keras model's frozen weights are not those that the plan was exported with: "
                 "use that model, as it was then"
             )
-        tensors = split_vector(wanted, vector)
+        tensors = trained_tensors(manifest, vector)
         for weight, spec in zip(selection.weights, wanted, strict=True):
             weight.variable.assign(tensors[spec.name])
         for one in selection.adapters:

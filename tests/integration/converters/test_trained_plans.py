@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from fieldfare.converters import load_weights_into_keras, plan_to_inference, weights_into_plan
+from fieldfare.converters import export_keras, load_weights_into_keras, plan_to_inference, weights_into_plan
 from fieldfare.converters._batches import random_batches
 from fieldfare.core.errors import ConfigError, PlanError, WeightsError
 from fieldfare.core.plans import PlanRuntime, read_manifest
+from tests.parity.rows import has_keras
+
+keras = pytest.importorskip("keras")
 
 NAMES = ["digits", "frozen", "layers", "several", "words"]
 
@@ -65,6 +68,19 @@ def test_a_plan_with_trained_weights_goes_on_from_there(exported, name):
     np.testing.assert_array_equal(runtime.get_weights(), reset.get_weights())
 
 
+@pytest.mark.skipif(not has_keras("3.14"), reason="ScheduleFreeAdamW came with Keras 3.14")
+def test_state_that_starts_as_a_copy_of_a_weight_starts_as_the_new_one(tmp_path):
+    model, path = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]), tmp_path / "plan.tflite"
+    export_keras(model, path, loss="mse", optimizer=keras.optimizers.ScheduleFreeAdamW(0.01), batch_size=4)
+    vector = np.arange(10, dtype=np.float32)
+    runtime, reset = PlanRuntime(weights_into_plan(path.read_bytes(), vector)), PlanRuntime(path)
+    reset.set_weights(vector)
+    examples = {"input": np.ones((4, 4), np.float32), "label": np.zeros((4, 2), np.float32)}
+    for one in (runtime, reset):
+        one.train_step(examples, learning_rate=0.01)
+    np.testing.assert_array_equal(runtime.get_weights(), reset.get_weights())
+
+
 def test_putting_weights_in_again_does_not_grow_the_plan(exported):
     case = exported("digits")
     vector = PlanRuntime(case.plan).get_weights()
@@ -83,6 +99,29 @@ def test_weights_go_back_into_keras(exported):
         case.model.set_weights(before)
     (want,) = expected.values()
     np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
+
+
+def test_weights_that_are_not_finite_are_refused_and_change_nothing(exported):
+    case = exported("linear")
+    before = case.model.get_weights()
+    vector = PlanRuntime(case.plan).get_weights()
+    vector[2] = np.nan
+    for call in (
+        lambda: load_weights_into_keras(case.model, case.manifest, vector),
+        lambda: weights_into_plan(case.plan, vector),
+        lambda: plan_to_inference(case.plan, vector),
+    ):
+        with pytest.raises(WeightsError, match="not finite"):
+            call()
+    for one, other in zip(before, case.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_weights_of_double_precision_give_the_same_models(exported):
+    case = exported("linear")
+    vector = PlanRuntime(case.plan).get_weights()
+    for convert in (weights_into_plan, plan_to_inference):
+        assert convert(case.plan, vector.astype(np.float64)) == convert(case.plan, vector)
 
 
 def test_weights_of_another_model_are_refused(exported):

@@ -94,6 +94,14 @@ def test_a_frozen_weight_on_the_left_becomes_a_dense_layer(draw, adj_x, weight):
     assert _simplified(graph.done(graph.op("TRANSPOSE", [product, order], (3, 4))))[0] == ["FULLY_CONNECTED"]
 
 
+def test_a_product_of_many_axes_stays_where_the_transpose_after_it_is_another(draw):
+    graph = Graph(2, 3, 6, 4)
+    product = graph.op("BATCH_MATMUL", [graph.constant(draw(5, 4)), graph.x], (2, 3, 5, 6), adjY=True)
+    order = graph.constant(np.array([0, 2, 1, 3], np.int32))
+    names, _ = _simplified(graph.done(graph.op("TRANSPOSE", [product, order], (2, 5, 3, 6))))
+    assert names == ["BATCH_MATMUL", "TRANSPOSE"]
+
+
 @pytest.mark.parametrize(
     ("name", "weights", "output"),
     [

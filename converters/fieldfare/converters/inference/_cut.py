@@ -35,7 +35,7 @@ def plan_to_inference(plan: bytes, vector: NDArray[np.float32], *, batch_size: i
     Raises:
         ConfigError: another batch size.
         PlanError: not a plan, a damaged one, or one that is not understood.
-        WeightsError: a vector of another length.
+        WeightsError: a vector of another length, or one that is not finite.
     """
     manifest = read_manifest(plan)
     if batch_size not in {1, manifest.batch_size}:

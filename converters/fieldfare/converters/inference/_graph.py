@@ -21,9 +21,9 @@ from fieldfare.converters._flatbuffer import (
     walk,
     weight_variables,
 )
+from fieldfare.converters._vector import trained_tensors
 from fieldfare.core.errors import PlanError
 from fieldfare.core.plans import Manifest
-from fieldfare.core.weights import split_vector
 
 _TYPES = {name: number for number, name in DTYPES.items()}
 
@@ -33,9 +33,9 @@ def variable_values(tree: Any, manifest: Manifest, vector: NDArray[np.float32]) 
 
     Raises:
         PlanError: the plan's variables are not understood.
-        WeightsError: a vector of another length.
+        WeightsError: a vector of another length, or one that is not finite.
     """
-    tensors = split_vector(manifest.weight_specs, vector)
+    tensors = trained_tensors(manifest, vector)
     values = {}
     for name, (subgraph, operator) in initial_assignments(tree).items():
         value = constant(tree, subgraph.tensors[operator.inputs[1]])
