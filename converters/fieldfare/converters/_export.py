@@ -3,12 +3,12 @@
 import math
 from collections.abc import Iterator
 from importlib import metadata
+from numbers import Real
 from pathlib import Path
 from typing import Any, get_args
 
 import keras
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from fieldfare.converters._convert import MissingBuiltinsError, convert
@@ -37,7 +37,6 @@ from fieldfare.core.plans import (
 )
 
 _LARGE = 20_000_000  # weights
-_TRACE_ERRORS = (ValueError, TypeError, LookupError, NotImplementedError, AttributeError, tf.errors.OpError)
 _CANNOT = "the model cannot be exported:"
 
 
@@ -134,7 +133,9 @@ def export_keras(
 def _check_numbers(batch_size: int, learning_rate: float | None) -> None:
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or not 1 <= batch_size <= MAX_BATCH_SIZE:
         raise ConfigError(f"must be a whole number from 1 to {MAX_BATCH_SIZE}, got {batch_size!r}", field="batch_size")
-    if learning_rate is not None and not (math.isfinite(learning_rate) and learning_rate > 0):
+    if learning_rate is not None and not (
+        isinstance(learning_rate, Real) and math.isfinite(learning_rate) and learning_rate > 0
+    ):
         raise ConfigError(f"must be a positive number, got {learning_rate!r}", field="learning_rate")
 
 
@@ -165,10 +166,9 @@ def _trace(
         raise ModelError(_CANNOT, tuple(problems))
     try:
         traced = trace_signatures(model, training, selection, batch_size=batch_size, gradients=gradients)
-    except _TRACE_ERRORS as error:
+    except ModelError as error:
         # Safe: with known problems a failing trace is their consequence.
-        known = problems or [f"TensorFlow cannot trace a training step: {_short(error)}"]
-        raise ModelError(_CANNOT, tuple(known)) from error
+        raise ModelError(_CANNOT, tuple(problems or [str(error)])) from error
     known = list(problems)
     problems.extend(one for one in traced.problems if not any(_same_layer(one, other) for other in known))
     return traced
@@ -198,11 +198,6 @@ def _traceable(model: Any, selection: Selection) -> bool:
 
 def _same_layer(problem: str, other: str) -> bool:
     return problem.split(")", 1)[0] == other.split(")", 1)[0]
-
-
-def _short(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
 
 
 def _manifest(

@@ -159,10 +159,13 @@ def test_a_saved_keras_file_can_be_exported(fieldfare, exported, tmp_path):
     status, _, err = fieldfare("export", saved, "-o", plan)
     assert (status, err) == (0, "")
     np.testing.assert_array_equal(PlanRuntime(plan).get_weights(), PlanRuntime(case.path).get_weights())
-    broken = tmp_path / "broken.keras"
-    broken.write_bytes(b"no zip")
-    status, _, err = fieldfare("export", broken, "-o", tmp_path / "never.tflite")
-    assert (status, "broken.keras" in err, (tmp_path / "never.tflite").exists()) == (1, True, False)
+    broken, content = tmp_path / "broken.keras", saved.read_bytes()
+    middle = len(content) // 2
+    for damaged in (b"no zip", content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]):
+        broken.write_bytes(damaged)
+        status, _, err = fieldfare("export", broken, "-o", tmp_path / "never.tflite")
+        assert (status, "broken.keras" in err, (tmp_path / "never.tflite").exists()) == (1, True, False)
+        assert "Traceback" not in err
 
 
 @pytest.mark.parametrize(("name", "words"), [("broken", "raised KeyError: "), ("greedy", "raised TypeError: greedy()")])

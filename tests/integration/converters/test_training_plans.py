@@ -119,6 +119,20 @@ def test_names_of_several_inputs_and_outputs(exported):
     assert set(manifest.metric_names) == {"loss", "kind_accuracy", "amount_mae"}
 
 
+def test_outputs_go_by_their_keys_and_a_shared_layer_may_make_several(tmp_path):
+    first, second, shared = keras.Input((4,)), keras.Input((4,)), keras.layers.Dense(2, name="shared")
+    twice = keras.Model([first, second], [shared(first), shared(second)])
+    keyed = keras.Model(first, {"b": keras.layers.Dense(2)(first), "a": keras.layers.Dense(3)(first[..., ::-1])})
+    for model, loss, names in (
+        (twice, ["mse", "mae"], ["shared", "shared_1"]),
+        (keyed, {"a": "mae", "b": "mse"}, ["a", "b"]),
+    ):
+        manifest = export_keras(model, tmp_path / "plan.tflite", loss=loss, batch_size=4)
+        assert [one.spec.name for one in manifest.outputs] == [one.spec.name for one in manifest.targets] == names
+        report = check_parity(model, tmp_path / "plan.tflite", loss=loss)
+        assert report.ok, report
+
+
 def test_frozen_weights_do_not_travel(exported):
     case = exported("frozen")
     names = [spec.name for spec in case.manifest.weight_specs]

@@ -191,6 +191,29 @@ def test_layers_that_draw_are_named():
     assert "never" not in random_layers(keras.Model(inputs, outputs))
 
 
+class Own(keras.layers.Layer):
+    """A user's layer: its attributes are called like settings of Keras; it draws if it has a generator."""
+
+    def __init__(self, draws, **settings):
+        super().__init__(**settings)
+        self.dropout = keras.layers.Dropout(0.0)
+        if draws:
+            self.generator = keras.random.SeedGenerator(1)
+
+    def build(self, shape):
+        self.rate = self.add_weight(shape=shape[-1:], initializer="ones")
+
+    def call(self, inputs):
+        return self.dropout(inputs * self.rate)
+
+
+def test_layers_of_the_users_own_draw_where_they_have_a_generator():
+    names = random_layers(
+        keras.Sequential([keras.Input((3,)), Own(draws=False, name="still"), Own(draws=True, name="sampled")])
+    )
+    assert names == ["sampled"]
+
+
 def test_seed_generators_rest_inside_and_count_afterwards():
     generator = keras.random.SeedGenerator(3)
     before = keras.ops.convert_to_numpy(generator.state).copy()

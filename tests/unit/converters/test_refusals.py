@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 keras = pytest.importorskip("keras")
+tf = pytest.importorskip("tensorflow")
 
 from fieldfare.converters import export_keras  # noqa: E402
 from fieldfare.core.errors import ConfigError, ModelError, StorageError  # noqa: E402
@@ -57,6 +58,59 @@ def test_an_operation_without_a_builtin_is_traced_to_its_layers(tmp_path):
     assert "'last'" not in problem
 
 
+def test_every_operation_that_cannot_be_trained_is_named_with_its_layer(tmp_path):
+    def picked(values):
+        return tf.gather(values, tf.zeros_like(values[:, :1, 0, 0], tf.int32), batch_dims=1)
+
+    def planes(values):
+        return tf.raw_ops.MaxPool(input=values, ksize=[1] * 4, strides=[1] * 4, padding="VALID", data_format="NCHW")
+
+    steps = (layers.Lambda(picked, name="pick"), layers.Lambda(planes, name="pool"), layers.Flatten())
+    problems = _problems(_sequential(layers.Dense(2), *steps, layers.Dense(1), shape=(3, 4, 5)), tmp_path)
+    assert _mentions(problems, "layer 'pick' (Lambda)", "GatherV2", "batch dimensions")
+    assert _mentions(problems, "layer 'pool' (Lambda)", "MaxPool", "channels_last")
+
+
+@pytest.mark.parametrize("error", [ValueError("four is bad"), AssertionError("four is bad"), KeyError("four is bad")])
+def test_a_layer_that_fails_is_named_with_what_it_says(error, tmp_path):
+    class Picky(layers.Layer):
+        def call(self, inputs):
+            if inputs.shape[0] is not None:
+                raise error
+            return inputs
+
+    (problem,) = _problems(_sequential(Picky(name="picky"), layers.Dense(1)), tmp_path, batch_size=4)
+    assert _mentions([problem], "layer 'picky' (Picky)", "four is bad")
+
+
+@pytest.mark.parametrize("method", ["train_step", "compute_loss"])
+def test_a_model_that_trains_in_its_own_way_is_not_taken_for_one_that_does_not(method, tmp_path):
+    model = type("Own", (keras.Sequential,), {method: lambda self, *args, **kwargs: 0.0})
+    model = model([keras.Input((3,)), layers.Dense(1)])
+    model.compile(loss="mse")
+    assert _mentions(_problems(model, tmp_path, loss=None), method, "loss=...")
+    assert not _mentions(_problems(model, tmp_path, metrics=["nope"]), method)
+
+
+def test_objects_that_count_in_their_own_way_are_refused(tmp_path):
+    class Halved(keras.metrics.MeanSquaredError):
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            return super().update_state(y_true / 2, y_pred / 2, sample_weight)
+
+    class Missed(keras.metrics.Precision):
+        def result(self):
+            return 1 - super().result()
+
+    class Doubled(keras.losses.MeanSquaredError):
+        def __call__(self, y_true, y_pred, sample_weight=None):
+            return 2 * super().__call__(y_true, y_pred, sample_weight)
+
+    metrics = [Halved(name="halved"), Missed(name="missed")]
+    problems = _problems(_sequential(layers.Dense(3)), tmp_path, loss=Doubled(name="doubled"), metrics=metrics)
+    for name, word in (("halved", "update_state"), ("missed", "result"), ("doubled", "__call__")):
+        assert _mentions(problems, name, word)
+
+
 def test_unknown_words_are_all_named(tmp_path):
     model = _sequential(layers.Dense(1))
     problems = _problems(model, tmp_path, loss="nope", optimizer="nix", metrics=["auc", "wat"])
@@ -72,6 +126,7 @@ def test_unknown_words_are_all_named(tmp_path):
         (lambda: _sequential(layers.Flatten()), ("no trainable weights",)),
         (lambda: _sequential(layers.Dense(2, dtype="mixed_float16")), ("mixed_float16", "float32")),
         (lambda: _sequential(layers.Dense(2, dtype="float64")), ("float64",)),
+        (lambda: _sequential(layers.Dense(2, dtype="bfloat16", trainable=False), layers.Dense(1)), ("bfloat16",)),
         (lambda: keras.Sequential([keras.Input(batch_shape=(4, 2)), layers.Dense(1)]), ("fixed batch size 4",)),
         (lambda: "no model", ("str is no keras.Model",)),
     ],
@@ -140,7 +195,8 @@ def test_compiled_weighted_metrics_are_not_forgotten(tmp_path):
 @pytest.mark.parametrize(
     ("setting", "value"),
     [("batch_size", 0), ("batch_size", -3), ("batch_size", 2.5), ("batch_size", True), ("batch_size", 65_537),
-     ("learning_rate", 0.0), ("learning_rate", float("nan")), ("learning_rate", -1.0)],
+     ("learning_rate", 0.0), ("learning_rate", float("nan")), ("learning_rate", -1.0),
+     ("learning_rate", "0.1")],
 )  # fmt: skip
 def test_numbers_that_cannot_be(setting, value, tmp_path):
     with pytest.raises(ConfigError) as caught:

@@ -5,7 +5,7 @@ import pytest
 
 keras = pytest.importorskip("keras")
 
-from fieldfare.converters.models import functional_form, selected, trainable_rules  # noqa: E402
+from fieldfare.converters.models import functional_form, output_names, selected, trainable_rules  # noqa: E402
 from fieldfare.core.errors import ConfigError  # noqa: E402
 from fieldfare.core.plans import WeightRole  # noqa: E402
 
@@ -71,6 +71,34 @@ def test_rules_choose_weights_in_the_models_order(rules, parts):
     assert [
         "/".join(name.split("/")[-len(part.split("/")) :]) for name, part in zip(names, parts, strict=True)
     ] == parts
+
+
+@pytest.mark.parametrize("name", ["last", "lora"])
+def test_a_layer_may_be_called_like_a_rule(name):
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3), layers.Dense(2, name=name)])
+    assert [one.split("/")[-2] for one in chosen(model, name)] == [name, name]
+
+
+def test_a_layer_that_computes_something_of_its_own_takes_no_adapter():
+    class Doubled(layers.Dense):
+        def call(self, inputs, training=None):
+            return 2 * super().call(inputs, training=training)
+
+    model = keras.Sequential([keras.Input((4,)), Doubled(3, name="own"), layers.Dense(2, name="plain")])
+    assert {one.split("/")[-3] for one in chosen(model, "lora:1")} == {"plain"}
+    with pytest.raises(ConfigError, match="Keras's own"):
+        chosen(model, "lora:1:own")
+
+
+def test_outputs_have_names_of_their_own():
+    first, second, shared = keras.Input((4,)), keras.Input((4,)), layers.Dense(2, name="shared")
+    assert output_names(keras.Model([first, second], [shared(first), shared(second)])) == ["shared", "shared_1"]
+    by_key = {"b": layers.Dense(2, name="one")(first), "a": layers.Dense(3, name="two")(first)}
+    model = keras.Model(first, by_key)
+    assert [(name, one.shape[1]) for name, one in zip(output_names(model), model.outputs, strict=True)] == [
+        ("a", 3),
+        ("b", 2),
+    ]
 
 
 def test_a_normalisation_that_is_not_chosen_keeps_its_statistics():
@@ -196,6 +224,16 @@ class Plain(keras.Model):
         return self.first(inputs)
 
 
+class Keyed(Plain):
+    """Takes a dict with "ids", or three arrays."""
+
+    def __init__(self):
+        super().__init__(layers.Dense(2))
+
+    def call(self, inputs):
+        return self.first(inputs["ids"] if isinstance(inputs, dict) else inputs[2])
+
+
 def test_a_subclassed_model_gets_a_form_that_knows_its_inputs():
     problems = []
     form = functional_form(Classifier(), {"text": (3,), "extra": keras.Input((2,))}, problems)
@@ -221,6 +259,10 @@ def test_what_has_no_functional_form_says_what_to_give():
     problems = []
     assert functional_form(Classifier(), (3,), problems) is None
     assert "cannot be called on symbolic inputs" in problems[0]
+    for inputs in ({"words": (3,)}, [(3,), (3,)]):
+        problems = []
+        assert functional_form(Keyed(), inputs, problems) is None
+        assert "cannot be called on symbolic inputs" in problems[0]
     problems = []
     assert functional_form(keras.Sequential([layers.Dense(2)]), None, problems) is None
     assert "not built" in problems[0]

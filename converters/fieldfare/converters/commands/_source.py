@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import sys
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,20 @@ HELP = (
     "a .keras file, or a function without arguments that returns a Keras model: "
     "path/to/file.py:name or package.module:name"
 )
+
+_UNREADABLE = (
+    AttributeError,
+    EOFError,
+    ImportError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What reading a damaged archive raises, or one that another version of Keras wrote."""
 
 
 def load_model(source: str) -> Any:
@@ -53,9 +68,10 @@ def _from_file(path: Path) -> Any:
         raise ModelError(f"{path} is no Keras file, or a damaged one: save the model again with model.save")
     try:
         return keras.saving.load_model(path)
-    except (ValueError, TypeError, OSError, KeyError) as error:
+    except _UNREADABLE as error:
+        what = (str(error).splitlines() or [type(error).__name__])[0][:300]
         raise ModelError(
-            f"{path} is no Keras model that can be loaded: {str(error).splitlines()[0][:300]}; "
+            f"{path} is no Keras model that can be loaded: {what}; "
             "a model with classes of its own is given as path/to/file.py:function"
         ) from error
 

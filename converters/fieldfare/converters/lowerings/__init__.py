@@ -29,6 +29,7 @@ from fieldfare.converters.lowerings import (
 )
 from fieldfare.converters.lowerings._registry import (
     Lowering,
+    Refusal,
     Replacement,
     Wanted,
     lowered_graph,
@@ -40,6 +41,7 @@ from fieldfare.converters.lowerings._registry import (
 
 __all__ = [
     "Lowering",
+    "Refusal",
     "Replacement",
     "Wanted",
     "activation",

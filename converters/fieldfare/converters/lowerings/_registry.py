@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import tensorflow as tf
 
@@ -72,6 +73,18 @@ class _Replacement:
 _REPLACEMENTS: dict[str, _Replacement] = {}
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An operation that its lowering does not take, and why."""
+
+    op: Any
+    reason: str
+
+
+_REFUSALS: WeakKeyDictionary[Any, list[Refusal]] = WeakKeyDictionary()
+"""Graph that is traced to where its refusals are kept."""
+
+
 def lowering(op_type: str) -> Callable[[Lowering], Lowering]:
     """Register a function as the gradient of `op_type` in every graph that a plan is traced in.
 
@@ -80,11 +93,26 @@ def lowering(op_type: str) -> Callable[[Lowering], Lowering]:
     """
 
     def register(function: Lowering) -> Lowering:
-        tf.RegisterGradient(_PREFIX + op_type)(function)
+        tf.RegisterGradient(_PREFIX + op_type)(_noting_refusals(function))
         _LOWERINGS[op_type] = function
         return function
 
     return register
+
+
+def _noting_refusals(function: Lowering) -> Lowering:
+    """The lowering; where it does not take an operation and refusals are kept, zeros, so that all are found."""
+
+    def gradients(op: Any, *upstream: Any) -> Any:
+        try:
+            return function(op, *upstream)
+        except ValueError as error:
+            if op.graph not in _REFUSALS:
+                raise
+            _REFUSALS[op.graph].append(Refusal(op, str(error)))
+            return [tf.zeros_like(one) if one.dtype.is_floating else None for one in op.inputs]
+
+    return gradients
 
 
 def replacement(op_type: str, *, training_only: bool = False) -> Callable[[Replacement], Replacement]:
@@ -113,7 +141,9 @@ def replaced_ops() -> tuple[str, ...]:
 
 
 @contextmanager
-def lowered_graph(*, training: bool, phase: Any = None, trained: Sequence[Any] = ()) -> Iterator[None]:
+def lowered_graph(
+    *, training: bool, phase: Any = None, trained: Sequence[Any] = (), refusals: list[Refusal] | None = None
+) -> Iterator[None]:
     """Replace operations that are created inside, and use the lowerings for `tf.gradients` of the others.
 
     Must be entered inside the graph that is traced; `tf.GradientTape` ignores the lowerings.
@@ -122,10 +152,13 @@ def lowered_graph(*, training: bool, phase: Any = None, trained: Sequence[Any] =
         training: whether the graph will be differentiated.
         phase: `()` float32 for random operations, different for each step.
         trained: the raw variables that it will be differentiated by.
+        refusals: receives the operations that their lowerings do not take; None lets these raise a ValueError.
     """
     graph = tf.compat.v1.get_default_graph()
     handles = tuple(graph.capture(one.handle) for one in trained)
     create = graph._create_op_internal  # the one way by which TensorFlow adds an operation to a graph
+    if refusals is not None:
+        _REFUSALS[graph] = refusals
     busy: list[str] = []
     counts: dict[str, int] = {}
 
@@ -151,3 +184,4 @@ def lowered_graph(*, training: bool, phase: Any = None, trained: Sequence[Any] =
             yield
     finally:
         del graph._create_op_internal
+        _REFUSALS.pop(graph, None)

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from fieldfare.converters.lowerings._registry import lowering
@@ -11,32 +10,48 @@ from fieldfare.converters.lowerings._windows import pad, spread_axis
 
 @lowering("StridedSlice")
 def strided_slice(op: Any, gradient: Any) -> list[Any]:
-    """Zeros, with the gradient where the slice was; constant bounds, positive steps.
+    """Zeros, with the gradient where the slice was; constant bounds.
 
     Raises:
-        ValueError: bounds that are not constant, an ellipsis, a new axis or a negative step.
+        ValueError: bounds that are not constant.
     """
-    source = op.inputs[0]
-    begin, end, step = (tf.get_static_value(one) for one in op.inputs[1:4])
-    if begin is None or end is None or step is None or op.get_attr("ellipsis_mask") or op.get_attr("new_axis_mask"):
-        raise ValueError("a slice with computed bounds, an ellipsis or a new axis has no lowering")
-    if np.any(np.asarray(step) < 1):
-        raise ValueError("a slice that runs backwards has no lowering")
-    sizes = source.shape.as_list()
-    starts, kept = list(begin), list(sizes)
-    for axis in range(len(begin)):
-        low = None if op.get_attr("begin_mask") >> axis & 1 else int(begin[axis])
-        high = None if op.get_attr("end_mask") >> axis & 1 else int(end[axis])
-        if op.get_attr("shrink_axis_mask") >> axis & 1:
-            position = int(begin[axis]) % sizes[axis]
-            low, high = position, position + 1
-        places = range(sizes[axis])[slice(low, high, int(step[axis]))]
-        starts[axis], kept[axis] = places.start, len(places)
-    result = tf.reshape(gradient, kept)
-    for axis, start in enumerate(starts):
-        spread = spread_axis(result, axis, int(step[axis]))
-        result = pad(spread, {axis: (int(start), sizes[axis] - int(start) - spread.shape[axis])})
+    sizes = op.inputs[0].shape.as_list()
+    places = _places(op, sizes)
+    result = tf.reshape(gradient, [len(one) for one in places])
+    backwards = [axis for axis, one in enumerate(places) if one.step < 0]
+    if backwards:
+        result = tf.reverse(result, backwards)
+    for axis, one in enumerate(places):
+        low = min(one, default=0)
+        spread = spread_axis(result, axis, abs(one.step))
+        result = pad(spread, {axis: (low, sizes[axis] - low - spread.shape[axis])})
     return [result, None, None, None]
+
+
+def _places(op: Any, sizes: list[int]) -> list[range]:
+    """The places of each axis of the source that a slice takes, in its order.
+
+    Raises:
+        ValueError: bounds that are not constant.
+    """
+    bounds = [tf.get_static_value(one) for one in op.inputs[1:4]]
+    if any(one is None for one in bounds):
+        raise ValueError("a slice with computed bounds has no lowering")
+    masks = {name: op.get_attr(f"{name}_mask") for name in ("begin", "end", "ellipsis", "new_axis", "shrink_axis")}
+    entries = list(zip(*(one.tolist() for one in bounds), strict=True))
+    plain = sum(not (masks["ellipsis"] | masks["new_axis"]) >> index & 1 for index in range(len(entries)))
+    places: list[range] = []
+    for index, (begin, end, step) in enumerate(entries):
+        given = {name for name, mask in masks.items() if mask >> index & 1}
+        if "ellipsis" in given:
+            places += [range(size) for size in sizes[len(places) : len(places) + len(sizes) - plain]]
+        elif "new_axis" not in given:
+            axis = range(sizes[len(places)])
+            if "shrink_axis" in given:
+                places.append(range(axis[begin], axis[begin] + 1))
+            else:
+                places.append(axis[slice(None if "begin" in given else begin, None if "end" in given else end, step)])
+    return places + [range(size) for size in sizes[len(places) :]]
 
 
 @lowering("GatherV2")

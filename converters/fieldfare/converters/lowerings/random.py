@@ -28,6 +28,8 @@ _PHASES = 1024.0
 _IRRATIONAL = 0.7548776662466927
 _FREQUENCY, _SPREAD = 12.9898, 437.585
 _SMALLEST = 1e-7
+# These keep a generator, whether they drop out or not.
+_CELLS = (keras.layers.GRUCell, keras.layers.LSTMCell, keras.layers.SimpleRNNCell)
 
 
 def step_phase(iteration: Any, batch: Sequence[Any]) -> Any:
@@ -60,11 +62,15 @@ def seeds_at_rest() -> Iterator[None]:
 
 def random_layers(model: Any) -> list[str]:
     """Names of the layers that draw random numbers while they train."""
-    return [
-        one.name
-        for one in model._flatten_layers(include_self=False)
-        if any(getattr(one, name, 0) for name in ("rate", "stddev", "dropout", "recurrent_dropout"))
-    ]
+    return [one.name for one in model._flatten_layers(include_self=False) if _draws(one)]
+
+
+def _draws(layer: Any) -> bool:
+    """A layer of Keras draws by its settings; one of the user's own where it keeps a `SeedGenerator`."""
+    if not (type(layer).__module__.startswith("keras.") or isinstance(layer, _CELLS)):
+        return bool(layer._seed_generators)
+    settings = (getattr(layer, name, 0) for name in ("rate", "stddev", "dropout", "recurrent_dropout"))
+    return any(isinstance(one, int | float) and one > 0 for one in settings)
 
 
 @replacement("StatelessRandomUniformV2", training_only=True)

@@ -1,7 +1,7 @@
 """A model in functional form: with inputs and outputs that it knows. Subclassed models are wrapped in one."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -10,6 +10,17 @@ from fieldfare.converters.models._checks import flat_layers
 from fieldfare.core.errors import ConfigError
 
 _AUTOMATIC_NAME = re.compile(r"(keras_tensor|input_layer|input)(_\d+)?")
+CALL_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    NameError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What Keras, or the user's own code, raises where a layer does not take what it is called with."""
 _GIVE_INPUTS = "say what it takes: inputs=keras.Input(shape=..., dtype=...) (--input), or a list or dict of them"
 
 
@@ -43,18 +54,22 @@ def functional_form(model: Any, inputs: Any, problems: list[str]) -> Any:
         return None
     try:
         return keras.Model(tensors, _named(model(tensors)), name=model.name)
-    except (ValueError, TypeError, NotImplementedError, AttributeError) as error:
-        # What Keras raises where a call does not take such inputs.
-        problems.append(f"the model cannot be called on symbolic inputs: {_reason(error)}; {_GIVE_INPUTS}")
+    except CALL_ERRORS as error:
+        problems.append(f"the model cannot be called on symbolic inputs: {call_reason(error)}; {_GIVE_INPUTS}")
         return None
 
 
-def _reason(error: Exception) -> str:
-    """The line of Keras's message that says what is wrong."""
-    plain = re.sub(r"\x1b\[\d*m", "", str(error)).rpartition("Error encountered:")[2]
-    lines = [line.strip() for line in plain.splitlines() if line.strip()]
+def call_reason(error: Exception) -> str:
+    """The line that says what is wrong, of an error of Keras or of the user's own code in a layer's call."""
+    # A KeyError shows its message quoted.
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    plain = re.sub(r"\x1b\[\d*m", "", text).partition("\nArguments received by ")[0]
+    lines = [line.strip() for line in plain.rpartition("Error encountered:")[2].splitlines() if line.strip()]
     telling = [line for line in lines if not line.startswith("Exception encountered when calling")]
-    return (telling or lines or [type(error).__name__])[0].rstrip(".")
+    kind = type(error).__name__
+    if not telling:
+        return kind
+    return f"{kind}: {telling[0]}" if isinstance(error, KeyError) else telling[0].rstrip(".")
 
 
 def _named(outputs: Any) -> Any:
@@ -115,8 +130,25 @@ def input_names(model: Any) -> list[str]:
 
 
 def output_names(model: Any) -> list[str]:
-    """Names of the outputs: those of a functional model, or that of a sequential model's last layer."""
-    return list(getattr(model, "output_names", None) or [model.layers[-1].name])
+    """Names of the outputs: their keys, or the layers that make them; a layer that makes several is counted."""
+    structure = getattr(model, "_outputs_struct", None)
+    if isinstance(structure, Mapping) and len(structure) == len(model.outputs):
+        # In the order in which Keras flattens a dict.
+        return [str(key) for key in sorted(structure)]
+    return unique_names(getattr(model, "output_names", None) or [model.layers[-1].name])
+
+
+def unique_names(names: Iterable[str]) -> list[str]:
+    """The names in their order; of equal ones, all but the first get a number."""
+    taken: set[str] = set()
+    result = []
+    for given in names:
+        name, count = given, 1
+        while name in taken:
+            name, count = f"{given}_{count}", count + 1
+        taken.add(name)
+        result.append(name)
+    return result
 
 
 def packed_inputs(model: Any, flat: Sequence[Any]) -> Any:

@@ -53,8 +53,8 @@ class Adapter:
 
 
 def can_adapt(layer: Any) -> bool:
-    """Whether the layer is of a kind that takes an adapter."""
-    return isinstance(layer, keras.layers.Dense | keras.layers.EinsumDense) and layer.built
+    """Whether the layer is of a kind that takes an adapter; one that computes something of its own does not."""
+    return layer.built and any(type(layer).call is kind.call for kind in (keras.layers.Dense, keras.layers.EinsumDense))
 
 
 def attention_projections(layers: Sequence[Any]) -> list[Any]:

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from fieldfare.converters.models._checks import flat_layers
+from fieldfare.converters.models._functional import unique_names
 from fieldfare.converters.models._lora import Adapter, adapter, attention_projections, can_adapt
 from fieldfare.converters.models._overrides import overridden
 from fieldfare.core.errors import ConfigError
@@ -124,26 +125,14 @@ def _statistics(model: Any) -> Iterator[Any]:
             yield from layer.non_trainable_variables
 
 
-def unique_names(names: Iterable[str]) -> list[str]:
-    """The names in their order; of equal ones, all but the first get a number."""
-    taken: set[str] = set()
-    result = []
-    for given in names:
-        name, count = given, 1
-        while name in taken:
-            name, count = f"{given}_{count}", count + 1
-        taken.add(name)
-        result.append(name)
-    return result
-
-
 def _digest(variables: Iterable[Any]) -> bytes:
     hasher, empty = hashlib.sha256(), True
     for variable in variables:
         array = np.ascontiguousarray(variable.numpy())
         # With its shape: the same bytes in another layer are another model.
         hasher.update(f"{array.dtype} {array.shape};".encode())
-        hasher.update(array.data)
+        # As plain bytes: bfloat16 has no buffer of its own.
+        hasher.update(array.reshape(-1).view(np.uint8).data)
         empty = False
     return b"" if empty else hasher.digest()
 
@@ -154,10 +143,11 @@ def _matched(model: Any, rules: Sequence[str]) -> tuple[list[Any], list[tuple[An
     layers: list[Any] = []
     adapted: dict[int, tuple[Any, int]] = {}
     for rule in rules:
-        kind, _, rest = rule.partition(":")
-        if kind == "last":
+        kind, colon, rest = rule.partition(":")
+        # Without a colon it is the name of a layer.
+        if colon and kind == "last":
             layers.extend(_last(model, _number(rest, rule, len(everything))))
-        elif kind == "lora":
+        elif colon and kind == "lora":
             rank, _, pattern = rest.partition(":")
             for layer in _adaptable(everything, pattern):
                 adapted[id(layer)] = (layer, _number(rank, rule, _MAX_RANK))
@@ -178,7 +168,9 @@ def _adaptable(layers: Sequence[Any], pattern: str) -> list[Any]:
     else:
         found = attention_projections(layers) or [one for one in layers if can_adapt(one)]
     if not found:
-        raise ConfigError("lora: there is no Dense or EinsumDense layer to adapt", field="trainable")
+        raise ConfigError(
+            "lora: there is no Dense or EinsumDense layer to adapt that computes as Keras's own", field="trainable"
+        )
     return found
 
 

@@ -8,16 +8,18 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from fieldfare.converters.models import describe, flat_layers, overridden
+from fieldfare.converters.lowerings import Refusal
+from fieldfare.converters.models import CALL_ERRORS, call_reason, describe, flat_layers, overridden
+from fieldfare.core.errors import ModelError
 
 Owners = dict[tuple[int, str], str]
 """`(id of a graph, name of an operation)` to the description of the layer that made it."""
 
-_ELSEWHERE = "the loss, a metric or the optimizer"
+_ELSEWHERE = "the loss, a metric, the optimizer or an operation between layers"
 _NO_WAY_ROUND = "use a layer, loss or metric that does without it"
 _NO_LOOP = "write its loop over tensors as a loop over range(), whose length is known when the model is built"
 _ADVICE = {
-    "StatelessRandom": "vary the examples before training instead",
+    "StatelessRandom": "draw while it trains alone, or vary the examples before training",
     "TensorList": _NO_LOOP,
     "While": _NO_LOOP,
 }
@@ -30,18 +32,29 @@ def recorded_owners(model: Any, owners: Owners) -> Iterator[None]:
     Args:
         model: its layers' `call` is wrapped inside the context and as before when it ends.
         owners: receives the innermost layer of every operation.
+
+    Raises:
+        ModelError: what is done inside fails in TensorFlow, Keras or the user's own code; names the innermost layer.
     """
-    with overridden((one, "call", _recording(one, owners)) for one in flat_layers(model)):
-        yield
+    called: list[str] = []
+    try:
+        with overridden((one, "call", _recording(one, owners, called)) for one in flat_layers(model)):
+            yield
+    except (*CALL_ERRORS, tf.errors.OpError) as error:
+        layer = called[-1] if called else _ELSEWHERE
+        raise ModelError(f"{layer}: TensorFlow cannot trace a training step: {call_reason(error)}") from error
 
 
-def _recording(layer: Any, owners: Owners) -> Any:
+def _recording(layer: Any, owners: Owners, called: list[str]) -> Any:
     inner = layer.call
 
     def call(*args: Any, **kwargs: Any) -> Any:
         graph = tf.compat.v1.get_default_graph()
-        before = len(graph.get_operations())
+        before, depth = len(graph.get_operations()), len(called)
+        called.append(describe(layer))
         result = inner(*args, **kwargs)
+        # Not where it fails: the last one is then the layer that did.
+        del called[depth:]
         for operation in graph.get_operations()[before:]:
             owners.setdefault((id(graph), operation.name), describe(layer))
         return result
@@ -63,6 +76,14 @@ def state_problems(graph: Any, owners: Owners, model: Any) -> list[str]:
     return [
         f"{layer} writes to state of its own while it trains: freeze it (layer.trainable = False) or leave it out"
         for layer in sorted(layers)
+    ]
+
+
+def refusal_problems(refusals: Iterable[Refusal], owners: Owners) -> list[str]:
+    """A sentence for each operation that its lowering does not take, with the layer that it comes from."""
+    return [
+        f"{owner_of(one.op.graph, one.op.name, owners)}: the operation {one.op.type} cannot be trained: {one.reason}"
+        for one in refusals
     ]
 
 

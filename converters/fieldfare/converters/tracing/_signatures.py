@@ -11,11 +11,11 @@ import numpy as np
 import tensorflow as tf
 
 from fieldfare.converters._keys import INFER_ONE
-from fieldfare.converters.lowerings import lowered_graph
+from fieldfare.converters.lowerings import Refusal, lowered_graph
 from fieldfare.converters.lowerings.random import seeds_at_rest, step_phase
 from fieldfare.converters.models import Selection, flat_layers, packed_inputs, unique_names
 from fieldfare.converters.tracing._adaptations import BatchSums, inlined, unrolled, weighted_batch
-from fieldfare.converters.tracing._blame import Owners, recorded_owners, state_problems
+from fieldfare.converters.tracing._blame import Owners, recorded_owners, refusal_problems, state_problems
 from fieldfare.converters.training import Term, Training, starting_points, without_branches
 from fieldfare.core.errors import ModelError
 from fieldfare.core.plans import WEIGHT_SUM, PlanTensor, WeightRole
@@ -62,15 +62,15 @@ def trace_signatures(
         gradients: whether the signature `gradients` is wanted.
 
     Raises:
-        ValueError: an operation whose lowering does not take its attributes.
+        ModelError: something that cannot be traced at all; names the layer. Everything else is among the problems.
     """
     training.optimizer.build(selection.trained)
+    owners: Owners = {}
     tracer = _Tracer(model, training, selection, batch_size)
     # Every raw variable must be tracked, or the plan's initialisation would leave it out and the plan read garbage.
     module = tf.Module()
     adapters = [variable for one in selection.adapters for variable in (one.down, one.up)]
     module.kept = [variable.value for variable in (*model.variables, *adapters, *training.optimizer.variables)]
-    owners: Owners = {}
     with unrolled(model), inlined(), seeds_at_rest(), recorded_owners(model, owners):
         signatures = {
             "train": tracer.train(owners),
@@ -93,7 +93,7 @@ def trace_signatures(
             key if (key := _metric_weight(index)) in given else WEIGHT_SUM for index in range(len(training.metrics))
         ),
         owners=owners,
-        problems=tuple(dict.fromkeys(tracer.problems)),
+        problems=tuple(dict.fromkeys((*tracer.problems, *refusal_problems(tracer.refusals, owners)))),
     )
 
 
@@ -103,6 +103,7 @@ class _Tracer:
         self._weights = list(zip(selection.tensors, (one.variable for one in selection.weights), strict=True))
         self._trained = selection.trained
         self.problems: list[str] = []
+        self.refusals: list[Refusal] = []
         named = optimizer_state(training.optimizer)
         self._optimizer_state = list(named.values())
         copies = starting_points(training.optimizer, selection.trained)
@@ -208,7 +209,8 @@ class _Tracer:
         phase = step_phase(self._training.optimizer._iterations.value, batch) if training else None
         with ExitStack() as stack:
             trained = [one.value for one in self._trained] if training else []
-            stack.enter_context(lowered_graph(training=training, phase=phase, trained=trained))
+            lowered = lowered_graph(training=training, phase=phase, trained=trained, refusals=self.refusals)
+            stack.enter_context(lowered)
             summed = stack.enter_context(weighted_batch(self._model, feeds["example_weight"]))
             outputs = self._call(feeds, training=training)
             extra = self._penalty() + self._added_losses(summed)

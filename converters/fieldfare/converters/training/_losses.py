@@ -60,6 +60,10 @@ def _term(given: Any, output: int, factor: float, problems: list[str]) -> list[T
         problems.append(f"loss {name!r} {reason}")
         return []
     if isinstance(found, keras.losses.Loss):
+        if type(found).__call__ is not keras.losses.Loss.__call__:
+            problems.append(
+                f"loss {name!r} has a __call__ of its own: override call, which yields a value for each example"
+            )
         if found.reduction not in _MEAN_REDUCTIONS:
             problems.append(
                 f"loss {name!r} has the reduction {found.reduction!r}: only the mean over examples is possible"

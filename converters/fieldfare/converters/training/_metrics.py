@@ -17,7 +17,8 @@ _BY_KIND = {"accuracy": "accuracy", "acc": "accuracy", "crossentropy": "crossent
 
 _COUNT = "is a count, which says nothing without the number of examples: report Precision and Recall"
 _CURVE = "needs counts for many thresholds: compute it from the outputs of infer, or report Precision and Recall"
-_VALUES = "takes values instead of targets and outputs: give a function (y_true, y_pred)"
+_FUNCTION = "give a function (y_true, y_pred) that yields one value for each example"
+_VALUES = f"takes values instead of targets and outputs: {_FUNCTION}"
 REFUSED_METRICS = {
     "AUC": _CURVE,
     "FalseNegatives": _COUNT,
@@ -91,6 +92,9 @@ def _metric(given: Any, sparse: bool, shape: Sequence[Any], problems: list[str])
     if isinstance(found, type):
         found = found()
     name = label or name_of(found)
+    if isinstance(found, keras.metrics.Metric) and not _counts_as_keras(found):
+        problems.append(f"metric {name!r} has an update_state or result of its own: {_FUNCTION}")
+        return None
     if isinstance(found, keras.metrics.MeanMetricWrapper):
         return name, mean_of(_with(_own(found._fn), found._fn_kwargs), masks_itself=False)
     if (parts := ratio_parts(found, shape)) is not None:
@@ -102,6 +106,12 @@ def _metric(given: Any, sparse: bool, shape: Sequence[Any], problems: list[str])
         problems.append(f"metric {given!r} is not known to Keras: {_HELP}")
         return None
     return name, mean_of(_own(found), masks_itself=False)
+
+
+def _counts_as_keras(metric: Any) -> bool:
+    """Whether a metric is one of Keras's, or an heir that counts like it."""
+    methods = (getattr(type(metric), name) for name in ("update_state", "result"))
+    return all(one.__module__.partition(".")[0] == "keras" for one in methods)
 
 
 def _refusal(metric: Any) -> str:

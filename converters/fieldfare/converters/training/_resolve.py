@@ -16,6 +16,9 @@ from fieldfare.core.errors import WeightsError
 from fieldfare.core.plans import PlanTensor
 from fieldfare.core.weights import TensorSpec
 
+_OWN = ("train_step", "compute_loss")
+"""Methods with which a model trains in a way of its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Training:
@@ -63,11 +66,15 @@ def resolve_training(
     Returns:
         None if there were problems.
     """
-    before = len(problems)
+    before, given = len(problems), loss is not None
     source = model if compiled is None else compiled
     settings = compile_settings(source)
-    factors = settings.get("loss_weights") if loss is None else None
-    loss = loss if loss is not None else getattr(source, "loss", None) if source.compiled else None
+    factors = None if given else settings.get("loss_weights")
+    loss = loss if given else getattr(source, "loss", None) if source.compiled else None
+    if own := [] if given else [name for name in _OWN if getattr(type(source), name) is not getattr(keras.Model, name)]:
+        problems.append(
+            f"the model has a {own[0]} of its own, which no plan runs: say with loss=... what devices minimise"
+        )
     losses = loss_terms(model, loss, factors, problems)
     if metrics is None and settings.get("weighted_metrics"):
         problems.append("weighted_metrics were compiled: give them as metrics; a plan weights the examples of all")
@@ -134,7 +141,8 @@ def _targets(
     for term in losses:
         output = outputs[term.output].spec
         name = "label" if len(outputs) == 1 else output.name
-        while name in {one.spec.name for one in inputs}:
+        others = [] if len(outputs) == 1 else [one for one in outputs if one.spec is not output]
+        while name in {one.spec.name for one in (*inputs, *others, *targets)}:
             name += "_target"
         shape = output.shape[:-1] if term.sparse else output.shape
         spec = TensorSpec(name, "int32" if term.sparse else "float32", shape)
