@@ -60,7 +60,7 @@ def _make_dense(tree: Any, subgraph: Any) -> None:
         if _is_matrix(tree, subgraph, right) and not options.adjX and len(_shape(subgraph, left)) >= _MATRIX:
             weights = right if options.adjY else _transposed(tree, subgraph, right)
             replaced[id(operator)] = _dense(tree, subgraph, left, weights, operator.outputs)
-        elif _is_matrix(tree, subgraph, left) and options.adjY and _swaps_matrix(tree, subgraph, turned):
+        elif _is_matrix(tree, subgraph, left) and options.adjY and turned and _swaps_matrix(tree, subgraph, turned):
             # A plan's large frozen weights: `(W x^T)^T`, of two axes.
             weights = _transposed(tree, subgraph, left) if options.adjX else left
             replaced[id(operator)] = _dense(tree, subgraph, right, weights, turned.outputs)
@@ -68,9 +68,9 @@ def _make_dense(tree: Any, subgraph: Any) -> None:
     subgraph.operators = [new for old in subgraph.operators if (new := replaced.get(id(old), old)) is not None]
 
 
-def _swaps_matrix(tree: Any, subgraph: Any, operator: Any | None) -> bool:
+def _swaps_matrix(tree: Any, subgraph: Any, operator: Any) -> bool:
     """Whether an operator transposes a matrix; of more axes, it may put them in any order."""
-    if operator is None or not is_op(tree, operator, "TRANSPOSE"):
+    if not is_op(tree, operator, "TRANSPOSE"):
         return False
     order = constant(tree, subgraph.tensors[operator.inputs[1]])
     return order is not None and order.tolist() == [1, 0]
