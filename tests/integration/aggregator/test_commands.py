@@ -71,7 +71,10 @@ def test_a_task_from_submission_to_weights(aggregator: Aggregator, plan: Path, t
     assert fieldfare("task", "fetch", "first", *fetched, *admin)[0] == 0
     assert (tmp_path / "again.tflite").read_bytes() == PLAN
     again = ("--name", "again", "--population", "p", "--weights", tmp_path / "out.weights")
-    assert fieldfare("task", "submit", plan, *again, *admin)[0] == 0
+    adaptive = ("--algorithm", "fedadam", "--combiner", "MEDIAN", "--server-learning-rate", "0.03")
+    assert fieldfare("task", "submit", plan, *again, *adaptive, *admin)[0] == 0
+    assert "algorithm   fedavg, mean by examples\n" in text
+    assert "algorithm   fedadam, median\n" in fieldfare("task", "show", "again", *admin)[1]
     for action in ("pause", "resume", "cancel"):
         assert fieldfare("task", action, "again", *admin)[0] == 0
     assert fieldfare("task", "show", "again", "--watch", *admin)[0] == 1
@@ -84,6 +87,7 @@ def test_a_task_from_submission_to_weights(aggregator: Aggregator, plan: Path, t
         (("submit", "PLAN", "--population", "p"), "give --name"),
         (("submit", "PLAN", "--population", "p", "--name", "a b"), "name: needs 1 to 64"),
         (("submit", "PLAN", "--population", "p", "--name", "n", "--target", "acc"), "METRIC=VALUE"),
+        (("submit", "PLAN", "--population", "p", "--name", "n", "--algorithm", "SGD"), "must be one of FEDAVG, DSGD"),
         (("submit", "PLAN", "--config", "nowhere.toml"), "cannot read nowhere.toml"),
         (("submit", "nowhere", "--population", "p", "--name", "n"), "cannot read the plan nowhere"),
         (("submit", "PLAN", "--population", "p", "--name", "n", "--weights", "x.npz"), "cannot read x.npz"),

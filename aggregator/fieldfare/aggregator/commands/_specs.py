@@ -17,6 +17,9 @@ _FLAGS = {
     "epochs": ("local", "epochs"),
     "learning_rate": ("local", "learning_rate"),
     "evaluate_every": ("evaluate_every",),
+    "algorithm": ("aggregation", "algorithm"),
+    "combiner": ("aggregation", "combiner"),
+    "server_learning_rate": ("aggregation", "server_learning_rate"),
 }
 
 

@@ -48,6 +48,7 @@ def task_lines(status: task_pb2.TaskStatus) -> list[str]:
         f"task        {status.spec.name} ({status.task_id})",
         f"population  {status.spec.population}",
         f"state       {state}" + (f": {status.reason}" if status.reason else ""),
+        f"algorithm   {_algorithm(status.spec.aggregation)}",
         f"rounds      {status.rounds_committed} of {status.spec.rounds}",
         *(f"now         {_open_round(status.spec, one)}" for one in status.rounds if one.state in _OPEN),
         f"checkpoint  version {status.checkpoint_version}, {size_text(status.checkpoint.size_bytes)}, "
@@ -60,6 +61,15 @@ def task_lines(status: task_pb2.TaskStatus) -> list[str]:
     if status.rounds:
         lines += ["", *table(_HEADINGS, (_round_cells(one) for one in status.rounds))]
     return lines
+
+
+def _algorithm(spec: task_pb2.AggregationSpec) -> str:
+    """Such as "fedavg, mean by examples"."""
+    algorithm = enum_text(task_pb2.Algorithm, spec.algorithm, "ALGORITHM_")
+    combiner = enum_text(task_pb2.Combiner, spec.combiner, "COMBINER_")
+    if spec.combiner == task_pb2.COMBINER_MEAN:
+        combiner += " by examples" if spec.weighting == task_pb2.WEIGHTING_EXAMPLES else ", uniform"
+    return f"{algorithm}, {combiner}"
 
 
 def _open_round(spec: task_pb2.TaskSpec, one: task_pb2.RoundStatus) -> str:

@@ -59,6 +59,11 @@ def _configure_submit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--minimum", type=int, metavar="N", help="fewest reports with which a round commits")
     parser.add_argument("--epochs", type=int, metavar="N", help="passes over a device's examples (1)")
     parser.add_argument("--learning-rate", type=float, metavar="RATE", help="on the device (the plan's own)")
+    parser.add_argument(
+        "--algorithm", metavar="NAME", help="FEDAVG, FEDADAM, SCAFFOLD, ...: docs/algorithms.md (FEDAVG)"
+    )
+    parser.add_argument("--combiner", metavar="NAME", help="MEAN, MEDIAN, TRIMMED_MEAN, KRUM or MULTI_KRUM (MEAN)")
+    parser.add_argument("--server-learning-rate", type=float, metavar="RATE", help="factor of the round's update (1)")
     parser.add_argument("--evaluate-every", type=int, metavar="N", help="training rounds for each evaluation (1)")
     parser.add_argument("--target", metavar="METRIC=VALUE", help="end when an evaluation reaches it")
     signature = "of `fieldfare plan sign`; may be given several times"
