@@ -13,7 +13,7 @@ from fieldfare.aggregator.security import Protection
 from fieldfare.aggregator.service._errors import on_the_wire
 from fieldfare.aggregator.service._workers import Workers
 from fieldfare.aggregator.service.guards._calls import Context, bearer_token, method_name, peer_address, status_name
-from fieldfare.aggregator.service.guards._streams import from_first, next_message, only_message, send_all
+from fieldfare.aggregator.service.guards._streams import Downloads, from_first, next_message, only_message
 from fieldfare.aggregator.service.guards._subjects import CHANGES, about
 from fieldfare.aggregator.settings import ServerSettings
 from fieldfare.aggregator.storage import AuditRecord, CredentialRecord
@@ -76,6 +76,7 @@ class AdminGuard(grpc.aio.ServerInterceptor):
         self._limit = settings.limits.chunk_time_limit
         self._now = now
         self._clock = clock
+        self._downloads = Downloads(self._limit)
         self._failures = RateLimiter(Rate(failures / 60, failures))
         self._guarded: dict[str, tuple[_Handler, _Handler]] = {}
 
@@ -125,7 +126,7 @@ class AdminGuard(grpc.aio.ServerInterceptor):
             async with self._audited(call, context) as entry:
                 request = await only_message(stream, context, self._limit)
                 entry.subject, entry.detail = about(request)
-                await send_all(inner(request, context), context, self._limit)
+                await self._downloads.send(inner(request, context), context, entry.who or entry.origin)
 
         return answer
 

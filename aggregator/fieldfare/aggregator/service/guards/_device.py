@@ -9,7 +9,7 @@ import grpc
 from fieldfare.aggregator.security import Protection
 from fieldfare.aggregator.service._errors import on_the_wire
 from fieldfare.aggregator.service.guards._calls import Context, bearer_token, method_name, peer_address, status_name
-from fieldfare.aggregator.service.guards._streams import from_first, next_message, only_message, send_all
+from fieldfare.aggregator.service.guards._streams import Downloads, from_first, next_message, only_message
 from fieldfare.aggregator.settings import ServerSettings
 from fieldfare.core.access import AccessClaims, Rate, RateLimiter
 from fieldfare.core.errors import LimitError, PermissionDeniedError
@@ -39,6 +39,7 @@ class DeviceGuard(grpc.aio.ServerInterceptor):
         self._ticket_key = protection.ticket_key
         self._limit = settings.limits.chunk_time_limit
         self._clock = clock
+        self._downloads = Downloads(self._limit)
         self._devices = RateLimiter(Rate(security.device_calls_per_s, security.device_burst))
         self._peers = RateLimiter(Rate(security.peer_calls_per_s, security.peer_burst))
         self._failures = RateLimiter(Rate(security.failures_per_min / 60, security.failures_per_min))
@@ -113,7 +114,7 @@ class DeviceGuard(grpc.aio.ServerInterceptor):
                 _hold_to(claims, device)
                 if wait := self._devices.take(device, self._clock()):
                     raise LimitError(f"{_TOO_OFTEN}: come back in {wait:.1f} s", retry_after_s=wait)
-                await send_all(inner(request, context), context, self._limit)
+                await self._downloads.send(inner(request, context), context, device)
 
         return call
 

@@ -5,7 +5,8 @@ unary calls as streams of one message: on the wire the two are the same.
 """
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterable, AsyncIterator, Hashable
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ import grpc
 
 from fieldfare.aggregator.service._errors import abort
 from fieldfare.aggregator.service.guards._calls import Context
+from fieldfare.core.errors import LimitError
 
 _SLOW = "the request took too long to arrive: send it again"
 
@@ -42,11 +44,44 @@ async def from_first(first: Any, stream: AsyncIterator[Any], context: Context, l
         message = await next_message(stream, context, limit)
 
 
-async def send_all(answers: AsyncIterable[Any], context: Context, limit: timedelta) -> None:
-    """Send a stream of answers; the call ends where the reader does not take one in time."""
-    async for answer in answers:
+class Downloads:
+    """Answers that go out in pieces, each of which must be taken in time.
+
+    gRPC cannot end a call while a piece of its answer is unsent: a reader who does not read keeps one piece in memory
+    until the connection ends, which `max_connection_age` sees to. So a caller who holds `most_unread` of them gets no
+    further download.
+
+    Args:
+        limit: a piece must be taken within this.
+        most_unread: answers that one caller may leave unread.
+    """
+
+    def __init__(self, limit: timedelta, most_unread: int = 4) -> None:
+        self._limit = limit
+        self._most = most_unread
+        self._unread: Counter[Hashable] = Counter()
+
+    async def send(self, answers: AsyncIterable[Any], context: Context, caller: Hashable) -> None:
+        """Send all pieces; the call ends where one is not taken in time.
+
+        Raises:
+            LimitError: the caller leaves other answers unread.
+        """
+        if self._unread[caller] >= self._most:
+            seconds = self._limit.total_seconds()
+            raise LimitError(f"{self._most} earlier downloads are not read: read or end them", retry_after_s=seconds)
+        async for answer in answers:
+            writing = asyncio.ensure_future(context.write(answer))
+            taken, _ = await asyncio.wait([writing], timeout=self._limit.total_seconds())
+            if not taken:
+                await self._leave(writing, caller)
+                await abort(context, grpc.StatusCode.DEADLINE_EXCEEDED, "the answer was not read in time: ask again")
+            writing.result()
+
+    async def _leave(self, writing: "asyncio.Future[None]", caller: Hashable) -> None:
+        self._unread[caller] += 1
         try:
-            async with asyncio.timeout(limit.total_seconds()):
-                await context.write(answer)
-        except TimeoutError:
-            await abort(context, grpc.StatusCode.DEADLINE_EXCEEDED, "the answer was not read: ask again")
+            await writing
+        finally:
+            self._unread[caller] -= 1
+            self._unread += Counter()
