@@ -76,7 +76,7 @@ def running_postgres(programs: Path) -> Iterator[PostgresServer]:
             options = ("--auth=trust", "--username=fieldfare", "--encoding=UTF8", "--locale=C", "--no-sync")
             command = [programs / "initdb", "-D", data, *options]
             subprocess.run(command, check=True, timeout=120, cwd=root, stdout=log, stderr=log, **as_user)
-            settings = {"listen_addresses": "", "unix_socket_directories": str(root), "max_connections": "60"}
+            settings = {"listen_addresses": "", "unix_socket_directories": str(root), "max_connections": "100"}
             given = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
             command = [programs / "postgres", "-D", data, *given]
             process = subprocess.Popen(command, cwd=root, stdout=log, stderr=log, **as_user)

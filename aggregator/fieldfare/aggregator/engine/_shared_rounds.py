@@ -22,6 +22,7 @@ from datetime import datetime, timedelta
 
 from fieldfare.aggregator.engine._accumulator import Accumulator, Frozen
 from fieldfare.aggregator.engine._open_round import Attempt, OpenRound, cohort_of, empty_sum, read_sum, with_result
+from fieldfare.aggregator.engine._sole_rounds import OvertakenError
 from fieldfare.aggregator.engine._task_run import TaskRun
 from fieldfare.aggregator.storage import (
     BlobStore,
@@ -37,7 +38,7 @@ from fieldfare.aggregator.storage import (
     with_parts,
 )
 from fieldfare.core.aggregation import FixedPointSum, MetricTotals, ReportRules
-from fieldfare.core.errors import ConfigError, StateError, StorageError
+from fieldfare.core.errors import ConfigError, StorageError
 from fieldfare.core.rounds import Elsewhere, RoundState, SharedRound, block_size
 from fieldfare.core.sessions import Artifact
 from fieldfare.core.tasks import Algorithm, Combiner, TaskSpec
@@ -89,14 +90,14 @@ class SharedRounds:
         view = self._database.parts.view(run.task_id, 0 if current is None else current.number)
         if view.task_state is not run.state:
             if view.task_state.ended:
-                raise StateError("the task was ended through another replica")
+                raise OvertakenError("the task was ended through another replica")
             run.change(view.task_state, "", now)
         if current is None:
             if view.newest >= run.next_number:
-                raise StateError("another replica has begun a round")
+                raise OvertakenError("another replica has begun a round")
             return
         if view.round_state not in _OPEN:
-            raise StateError("another replica has closed the round")
+            raise OvertakenError("another replica has closed the round")
         self._exchange(run, current, view, now)
 
     def _exchange(self, run: TaskRun, current: OpenRound, view: RoundView, now: datetime) -> None:
@@ -141,7 +142,9 @@ class SharedRounds:
         machine.has_places(now)
         own = RoundRecord(record.task_id, record.number, record.kind, record.checkpoint_version, record.started_at)
         accumulator = Accumulator(empty_sum(own, rules), MetricTotals())
-        return OpenRound(own, checkpoint, rules, machine, accumulator, part=f"{self._replica}.{self._joined}")
+        return OpenRound(
+            own, checkpoint, rules, machine, accumulator, shared=machine, part=f"{self._replica}.{self._joined}"
+        )
 
     def snapshot(self, current: OpenRound) -> SnapshotRecord | None:
         """See `RoundStore.snapshot`."""

@@ -8,8 +8,13 @@ from fieldfare.aggregator.engine._open_round import Attempt, OpenRound, fresh_ro
 from fieldfare.aggregator.engine._task_run import TaskRun
 from fieldfare.aggregator.storage import BlobStore, CheckpointRecord, Database, RoundRecord, SnapshotRecord
 from fieldfare.core.aggregation import ReportRules
+from fieldfare.core.errors import StateError
 from fieldfare.core.sessions import Artifact
 from fieldfare.core.tasks import TaskSpec
+
+
+class OvertakenError(StateError):
+    """Another replica took the task onwards, as it should: it is read again."""
 
 
 class RoundStore(Protocol):
@@ -28,7 +33,7 @@ class RoundStore(Protocol):
         """Learn what others have done, and tell them what this one holds.
 
         Raises:
-            StateError: memory is not what is on disk any more.
+            OvertakenError: memory is not what is on disk any more.
             StorageError: storage cannot be read or written now.
         """
         ...

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from fieldfare.aggregator.engine._checkpoints import read_artifact
 from fieldfare.aggregator.engine._keeper import Keeper
+from fieldfare.aggregator.engine._sole_rounds import OvertakenError
 from fieldfare.aggregator.engine._task_run import TaskRun
 from fieldfare.aggregator.storage import BlobStore, DamagedError, Database, TaskRecord, damage
 from fieldfare.core.aggregation import MetricTotals
@@ -118,7 +119,8 @@ class Tasks:
         try:
             self._keeper.work(run)
         except StateError as error:
-            _log.warning("task=%s is read again from storage: %s", task_id, error)
+            level = logging.INFO if isinstance(error, OvertakenError) else logging.WARNING
+            _log.log(level, "task=%s is read again from storage: %s", task_id, error)
             if (record := self._database.task(task_id)) is not None:
                 if record.state.ended:
                     self.drop(task_id)
