@@ -15,7 +15,15 @@ from fieldfare.core.metrics import metrics_from_proto
 from fieldfare.core.plans import Manifest, read_manifest
 from fieldfare.core.rounds import open_ticket, seal_ticket
 from fieldfare.core.sessions import read_assignment
-from fieldfare.core.tasks import TaskSpec, task_spec_from_mapping
+from fieldfare.core.tasks import (
+    AggregationSpec,
+    Algorithm,
+    AsynchronousSpec,
+    LocalTrainingSpec,
+    TargetSpec,
+    TaskSpec,
+    task_spec_from_mapping,
+)
 from fieldfare.core.weights import specs_from_proto, unpack_weights
 from fieldfare.protos.v1 import aggregator_pb2, encoding_pb2, task_pb2, tensors_pb2
 from tests.conformance.examples import EXAMPLES, SNAPSHOT, SNAPSHOT_BOUNDS, TICKET, TICKET_KEY, WEIGHTS_FILE
@@ -23,7 +31,15 @@ from tests.support.tiny_plan import tiny_manifest, tiny_plan
 
 KEY = bytes(32)
 ASSIGNMENT = EXAMPLES["fieldfare.protos.v1.Assignment"].SerializeToString()
-TASK = EXAMPLES["fieldfare.protos.v1.TaskSpec"].SerializeToString()
+TASK = TaskSpec(
+    "n",
+    "p",
+    local=LocalTrainingSpec(learning_rate=0.5),
+    aggregation=AggregationSpec(Algorithm.FEDBUFF, max_norm=3.0, clip_norm=2.0),
+    target=TargetSpec("loss", 0.5, lower_is_better=True),
+    asynchronous=AsynchronousSpec(concurrency=3),
+)
+TASK_BYTES = TASK.to_proto().SerializeToString()
 BOUNDS = SumBounds(1.0, 10, 10)
 
 
@@ -135,11 +151,15 @@ def test_assignments(data):
 
 
 @settings(max_examples=300)
-@given(st.binary() | mutated(TASK))
+@given(st.binary() | mutated(TASK_BYTES))
 def test_task_specs_from_the_wire(data):
     proto = parsed(task_pb2.TaskSpec, data)
     if proto is not None:
         holds(ConfigError, TaskSpec.from_proto, proto)
+
+
+def test_the_untouched_task_is_read():
+    assert TaskSpec.from_proto(task_pb2.TaskSpec.FromString(TASK_BYTES)) == TASK
 
 
 task_keys = st.sampled_from([*task_pb2.TaskSpec.DESCRIPTOR.fields_by_name, "goal_count", "metric", "value", "epochs"])

@@ -11,15 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fieldfare.core.encodings import FLOAT16, decode_update
+from fieldfare.core.encodings import FLOAT16, FLOAT32, decode_update
 from fieldfare.core.errors import NotFoundError, ProtocolError, StateError
+from fieldfare.core.local_steps import ControlVariates
 from fieldfare.core.sessions import Ended, Participation, RetrySettings
-from fieldfare.core.tasks import LocalTrainingSpec
-from fieldfare.core.weights import pack_weights, sha256
+from fieldfare.core.tasks import Algorithm, LocalTrainingSpec
+from fieldfare.core.weights import TensorSpec, pack_weights, sha256
 from fieldfare.protos.v1 import aggregator_pb2, task_pb2
 from fieldfare.sdk import Conditions, Device, ExampleStore
 from fieldfare.sdk.device import DeviceFolder
 from fieldfare.sdk.ledger import LedgerKind
+from fieldfare.sdk.training import LiteRtTrainer
 from tests.support.scripted_aggregator import CHUNK, ScriptedAggregator
 from tests.support.tiny_plan import tiny_manifest, tiny_plan
 
@@ -415,3 +417,74 @@ def test_a_device_that_is_killed_before_its_receipt_settles_the_report_later(ben
     assert asked.header.receipt_only
     assert again.payload == first.payload
     assert again.header == first.header
+
+
+SCAFFOLD = {"algorithm": task_pb2.ALGORITHM_SCAFFOLD, "local": LocalTrainingSpec(learning_rate=0.05).to_proto()}
+
+
+def control_of(bench: Bench) -> list[float]:
+    return DeviceFolder(bench.folder).controls.begin("task-1", sha256(tiny_plan()), 2).tolist()
+
+
+def second_vector(bench: Bench) -> list[float]:
+    payload = bench.aggregator.reports[0].payload
+    return decode_update(FLOAT32, payload, 2, max_abs_value=100, parts=2)[2:].tolist()
+
+
+def test_a_control_variate_advances_once_when_the_report_is_counted(bench: Bench) -> None:
+    bench.offer(**SCAFFOLD)
+    bench.aggregator.receipts.append(aggregator_pb2.RECEIPT_STATUS_PENDING)
+    stop = threading.Event()
+    with bench.device(on_wait=lambda *_: stop.set()) as device:
+        assert device.run_once(stop).ended is Ended.STOPPED
+    # The report is sent, and nothing is known of it: the device still has what it began with.
+    assert control_of(bench) == [0, 0]
+    kept = (bench.folder / "outbox").read_bytes()
+    bench.aggregator.receipts.append(aggregator_pb2.RECEIPT_STATUS_ACCEPTED)
+    assert bench.once().ended is Ended.COUNTED
+    delta = second_vector(bench)
+    assert control_of(bench) == delta
+    assert max(map(abs, delta)) > 0.1
+    # Killed after the variate was written, before the report was forgotten: it is settled again, and added once.
+    (bench.folder / "outbox").write_bytes(kept)
+    bench.aggregator.receipts.append(aggregator_pb2.RECEIPT_STATUS_DUPLICATE)
+    assert bench.once().ended is Ended.COUNTED
+    assert control_of(bench) == delta
+    bench.check_ledger()
+    with DeviceFolder(bench.folder).open_ledger() as ledger:
+        (update,) = [row for row in ledger if row.kind is LedgerKind.UPDATE]
+        assert update.encoding == "float32"
+        assert update.update_norm == pytest.approx(
+            np.linalg.norm(np.frombuffer(bench.aggregator.reports[0].payload, "f4"))
+        )
+
+
+@pytest.mark.parametrize("status", [aggregator_pb2.RECEIPT_STATUS_LATE, aggregator_pb2.RECEIPT_STATUS_INVALID])
+def test_a_control_variate_stays_when_the_report_does_not_count(bench: Bench, status: int) -> None:
+    bench.offer(**SCAFFOLD)
+    bench.aggregator.receipts.append(status)
+    bench.once()
+    assert control_of(bench) == [0, 0]
+
+
+def test_the_next_round_is_corrected_by_both_control_variates(bench: Bench) -> None:
+    bench.offer(**SCAFFOLD)
+    bench.once()
+    own, server = np.float32(second_vector(bench)), np.float32([0.5, -0.25])
+    artifact = bench.aggregator._artifact(pack_weights((TensorSpec("control", "float32", (2,)),), server))
+    bench.offer(**SCAFFOLD | {"round_number": 4, "control": artifact})
+    assert bench.once().ended is Ended.COUNTED
+    trainer = LiteRtTrainer()
+    (plan,) = [one for one in (bench.folder / "cache").iterdir() if one.name == sha256(tiny_plan()).hex()]
+    trainer.load(plan, plan.name)
+    expected = trainer.train(
+        np.float32([0.5, -0.25]),
+        bench.store.training(),
+        local=LocalTrainingSpec(learning_rate=0.05),
+        algorithm=Algorithm.SCAFFOLD,
+        rng=np.random.default_rng([1, 4]),
+        interrupt=lambda: "",
+        control=ControlVariates(own, server),
+    )
+    assert bench.aggregator.reports[1].payload == expected.vector.tobytes()
+    assert control_of(bench) == (own + expected.vector[2:]).tolist()

@@ -5,6 +5,7 @@ from fieldfare.core.encodings import (
     FLOAT16,
     FLOAT32,
     KNOWN_STAGES,
+    count_vectors,
     decode_update,
     encode_update,
     encoded_bytes,
@@ -90,6 +91,13 @@ def test_two_vectors_are_encoded_one_by_one(encoding):
     for wrong in (payload[:-1], payload[: len(payload) // 2]):
         with pytest.raises(UpdateError, match=f"expected {len(payload)} bytes"):
             decode_update(encoding, wrong, 2, max_abs_value=2.0, parts=2)
+
+
+def test_how_many_vectors_a_payload_holds():
+    assert [count_vectors(FLOAT16, nbytes, 3) for nbytes in (6, 12)] == [1, 2]
+    for nbytes, size in ((0, 3), (0, 0), (7, 3), (18, 3)):
+        with pytest.raises(UpdateError, match=f"has {nbytes} bytes, which are neither"):
+            count_vectors(FLOAT16, nbytes, size)
 
 
 @pytest.mark.parametrize("length", [0, 7, 9])

@@ -4,10 +4,20 @@ from fieldfare.core.encodings._codec import (
     FLOAT16,
     FLOAT32,
     KNOWN_STAGES,
+    count_vectors,
     decode_update,
     encode_update,
     encoded_bytes,
     stage_names,
 )
 
-__all__ = ["FLOAT16", "FLOAT32", "KNOWN_STAGES", "decode_update", "encode_update", "encoded_bytes", "stage_names"]
+__all__ = [
+    "FLOAT16",
+    "FLOAT32",
+    "KNOWN_STAGES",
+    "count_vectors",
+    "decode_update",
+    "encode_update",
+    "encoded_bytes",
+    "stage_names",
+]

@@ -80,6 +80,19 @@ def encoded_bytes(encoding: encoding_pb2.Encoding, size: int) -> int:
     return _last_stage(encoding).nbytes(size)
 
 
+def count_vectors(encoding: encoding_pb2.Encoding, nbytes: int, size: int) -> int:
+    """How many vectors of `size` values, encoded one by one, a payload of `nbytes` bytes holds: 1, or 2 of SCAFFOLD.
+
+    Raises:
+        UpdateError: unknown stages; neither one nor two.
+    """
+    each = _last_stage(encoding).nbytes(size)
+    for count in (1, 2):
+        if 0 < nbytes == count * each:
+            return count
+    raise UpdateError("length", f"the update has {nbytes} bytes, which are neither one vector of {each} nor two")
+
+
 def encode_update(encoding: encoding_pb2.Encoding, vector: NDArray[np.float32], *, parts: int = 1) -> bytes:
     """Encode an update for the wire.
 

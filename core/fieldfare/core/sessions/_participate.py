@@ -11,7 +11,7 @@ from google.protobuf.duration_pb2 import Duration
 from numpy.typing import NDArray
 
 from fieldfare.core.aggregation import check_norm
-from fieldfare.core.encodings import decode_update, encode_update, encoded_bytes
+from fieldfare.core.encodings import count_vectors, decode_update, encode_update
 from fieldfare.core.errors import ProtocolError, TransportError, UpdateError
 from fieldfare.core.metrics import metrics_from_proto, metrics_to_proto
 from fieldfare.core.sessions._actions import (
@@ -255,8 +255,10 @@ def _settle(
 
 def _control_delta(report: KeptReport) -> NDArray[np.float32] | None:
     """The second vector of a report that has two."""
+    if not report.payload:
+        return None
     encoding, size = report.header.encoding, total_size(specs_from_proto(report.header.tensors))
-    if not size or len(report.payload) != 2 * encoded_bytes(encoding, size):
+    if count_vectors(encoding, len(report.payload), size) == 1:
         return None
     return decode_update(encoding, report.payload, size, max_abs_value=math.inf, parts=2)[size:]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from fieldfare.core.aggregation import euclidean_norm
-from fieldfare.core.encodings import decode_update, stage_names
+from fieldfare.core.encodings import count_vectors, decode_update, stage_names
 from fieldfare.core.errors import UpdateError, WeightsError
 from fieldfare.core.weights import specs_from_proto, total_size
 from fieldfare.protos.v1 import aggregator_pb2
@@ -132,7 +132,8 @@ def _summary_of(header: aggregator_pb2.ReportHeader, payload: bytes, size_bytes:
         return _Summary(header, size_bytes, None, "")
     try:
         size = total_size(specs_from_proto(header.tensors))
-        vector = decode_update(header.encoding, payload, size, max_abs_value=math.inf)
+        parts = count_vectors(header.encoding, len(payload), size)
+        vector = decode_update(header.encoding, payload, size, max_abs_value=math.inf, parts=parts)
         return _Summary(header, size_bytes, euclidean_norm(vector), "+".join(stage_names(header.encoding)))
     except (UpdateError, WeightsError):
         # Safe: a payload that cannot be decoded is counted all the same; the aggregator will refuse it.
