@@ -38,6 +38,7 @@ from fieldfare.core.plans import (
 
 _LARGE = 20_000_000  # weights
 _CANNOT = "the model cannot be exported:"
+_NOT_FINITE = "holds NaN or infinite values: load or initialise the model again"
 
 
 def export_keras(
@@ -100,6 +101,7 @@ def export_keras(
         raise ModelError(_CANNOT, tuple(problems))
     with selected(functional, rules) as selection:
         problems.extend((*model_problems(functional), *_selection_problems(selection, gradients=gradients)))
+        problems.extend(_frozen_problems(functional, selection))
         training = resolve_training(
             functional,
             loss=loss,
@@ -150,12 +152,20 @@ def _selection_problems(selection: Selection, *, gradients: bool) -> Iterator[st
         if dtype != "float32":
             yield f"weight {one.name!r} has dtype {dtype}: trainable weights must be float32"
         elif not np.isfinite(one.variable.numpy()).all():
-            yield f"weight {one.name!r} holds NaN or infinite values: load or initialise the model again"
+            yield f"weight {one.name!r} {_NOT_FINITE}"
     if gradients and any(one.role is WeightRole.STATISTIC for one in selection.weights):
         yield (
             "a BatchNormalization that trains moves statistics, which have no gradient: leave gradients out, freeze it "
             "(layer.trainable = False), or use LayerNormalization or GroupNormalization"
         )
+
+
+def _frozen_problems(model: Any, selection: Selection) -> Iterator[str]:
+    """Those of the weights that rest: int8 would make zeros of what is no number."""
+    travelling = {id(one.variable) for one in selection.weights}
+    for one in model.weights:
+        if id(one) not in travelling and not np.isfinite(one.numpy()).all():
+            yield f"weight {one.path!r} {_NOT_FINITE}"
 
 
 def _trace(

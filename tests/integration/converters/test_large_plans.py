@@ -127,3 +127,18 @@ def test_only_what_trains_is_a_variable_and_travels(exported, dtype):
     frozen = {one.path for layer in case.model.layers for one in layer.variables if "head" not in one.path}
     assert not names & frozen
     assert sum(spec.size for spec in case.manifest.weight_specs) == 2 * 2 * 2 * 4 * WIDTH + 2 * WIDTH + 2
+
+
+def test_a_frozen_row_of_all_but_zeros_is_one_of_zeros(tmp_path):
+    from fieldfare.converters import export_keras
+
+    kernel = np.random.default_rng(0).standard_normal((64, 64), np.float32)
+    kernel[:, 5] = 1e-42
+    base = layers.Dense(64, name="base")
+    model = keras.Sequential([keras.Input((64,)), base, layers.Dense(2)])
+    base.kernel.assign(kernel)
+    path = tmp_path / "plan.tflite"
+    export_keras(model, path, loss="mse", trainable=1, frozen_dtype="int8", batch_size=2)
+    inputs = np.ones((2, 64), np.float32)
+    (outputs,) = PlanRuntime(path).infer({"input": inputs}).values()
+    np.testing.assert_allclose(outputs, model.predict(inputs, verbose=0), atol=0.3)

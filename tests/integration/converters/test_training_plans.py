@@ -73,6 +73,16 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_frozen_weights_that_are_no_numbers_are_refused(tmp_path, dtype):
+    base = keras.layers.Dense(64, name="base")
+    model = keras.Sequential([keras.Input((64,)), base, keras.layers.Dense(1)])
+    base.kernel.assign(np.full((64, 64), np.inf))
+    with pytest.raises(ModelError, match="base/kernel' holds NaN"):
+        export_keras(model, tmp_path / "plan.tflite", loss="mse", trainable=1, frozen_dtype=dtype)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_plan_says_where_it_departs_from_keras(exported):
     assert any("embedding" in note for note in exported("words").manifest.notes)
     assert exported("mlp").manifest.notes == ()

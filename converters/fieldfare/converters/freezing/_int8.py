@@ -19,6 +19,7 @@ from fieldfare.converters.freezing._products import Product, Share
 _INT8 = schema.TensorType.INT8
 _INT32 = schema.TensorType.INT32
 _LARGEST = 127
+_LEAST = 1e-30
 _ONE = np.ones(1, np.float32)
 # The first versions of the builtins that take float values and int8 weights, per channel where they can.
 _FULLY_CONNECTED_VERSION = 12
@@ -47,8 +48,8 @@ class QuantizedMatrix:
 def quantize(tree: Any, matrix: NDArray[np.float32]) -> QuantizedMatrix:
     """Round each row of a `(rows, columns)` matrix to 255 steps, symmetric about zero."""
     largest = np.maximum(matrix.max(axis=1), -matrix.min(axis=1))
-    # A row of zeros has no scale of its own; any will do.
-    scales = np.where(largest > 0, largest / _LARGEST, 1.0).astype(np.float32)
+    # A row of zeros has no scale of its own; any will do. XNNPACK takes none that is not a normal number.
+    scales = np.where(largest > _LEAST, largest / _LARGEST, 1.0).astype(np.float32)
     values = np.rint(matrix / scales[:, None]).astype(np.int8)
     rows, columns = matrix.shape
     return QuantizedMatrix(add_buffer(tree, values), (rows, columns), scales, add_buffer(tree, scales))
