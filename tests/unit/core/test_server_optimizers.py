@@ -1,6 +1,7 @@
 """Each optimiser by hand, and against a slow reference: plain Python floats, one weight at a time."""
 
 import math
+import warnings
 from fractions import Fraction
 
 import numpy as np
@@ -58,6 +59,13 @@ def test_the_step_is_rounded_once():
     once = (weights.astype("f8") + 0.1 * mean.astype("f8")).astype("f4")
     assert (MeanDelta(0.1).apply({}, weights, mean)[1] == once).all()
     assert (weights + np.float32(0.1) * mean != once).any()
+
+
+def test_what_overflows_is_infinite_without_a_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        _, weights = after(MeanDelta(1e6), np.array([3e38, 1.0], "f4"))
+    assert weights == [math.inf, 999998.0]
 
 
 def test_momentum_by_hand():
