@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fieldfare.core.aggregation import FixedPointSum, MetricTotals, SumBounds
 from fieldfare.core.metrics import MetricSum
-from fieldfare.core.tasks import TaskSpec, Weighting
+from fieldfare.core.tasks import STALENESS_BITS, Algorithm, TaskSpec, Weighting
 
 
 def sum_bounds(spec: TaskSpec) -> SumBounds:
@@ -18,6 +18,8 @@ def sum_bounds(spec: TaskSpec) -> SumBounds:
     Devices that were asked before a crash may report beside those asked after it; hence the headroom over `asked`.
     """
     weight = spec.local.max_examples if spec.aggregation.weighting is Weighting.EXAMPLES else 1
+    if spec.aggregation.algorithm is Algorithm.FEDBUFF:
+        weight <<= STALENESS_BITS
     return SumBounds(spec.aggregation.max_abs_value, weight, 4 * spec.training.asked + 1000)
 
 

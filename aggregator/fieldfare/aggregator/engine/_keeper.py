@@ -279,8 +279,9 @@ class Keeper:
         """Remove old checkpoints. Safe: rows that fail go after the next commit, files that fail at the next start."""
         if not self._keep:
             return
+        keep = max(self._keep, run.versions.checkpoints_back)
         with self.artifacts, contextlib.suppress(StorageError):
-            for digest in self._database.forget_checkpoints(run.task_id, keep=self._keep):
+            for digest in self._database.forget_checkpoints(run.task_id, keep=keep):
                 if self.rounds.alone:
                     self._delete(artifact_key(digest))
 

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -16,9 +17,9 @@ from fieldfare.aggregator.storage import (
     damage,
 )
 from fieldfare.core.aggregation import FixedPointSum, MetricTotals, ReportRules
-from fieldfare.core.rounds import Round, SharedRound
+from fieldfare.core.rounds import Buffer, Round, SharedRound
 from fieldfare.core.sessions import Artifact
-from fieldfare.core.tasks import CohortSpec, NextRound, TaskSpec
+from fieldfare.core.tasks import Algorithm, CohortSpec, NextRound, TaskSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,8 @@ class OpenRound:
         shared: the state machine again, where several replicas hold the round together.
         part: then, the name under which this one adds up.
         merged: then, the parts of others that go into the commit under way.
-        bytes_down: guarded by the task's state lock, like `refusals`, `late` and `duplicates`.
+        bytes_down: guarded by the task's state lock, like `refusals`, `late`, `duplicates` and
+            `earlier`: the devices that report for an assignment of an earlier round, and of which.
     """
 
     record: RoundRecord
@@ -71,6 +73,7 @@ class OpenRound:
     refusals: Counter[str] = field(default_factory=Counter)
     late: int = 0
     duplicates: int = 0
+    earlier: dict[bytes, int] = field(default_factory=dict)
 
     @property
     def number(self) -> int:
@@ -118,7 +121,7 @@ def cohort_of(spec: TaskSpec, kind: NextRound) -> CohortSpec:
 
 def fresh_round(record: RoundRecord, checkpoint: Artifact, rules: ReportRules, now: datetime) -> OpenRound:
     """A round without any report, whose selection begins now."""
-    machine = Round(cohort_of(rules.spec, record.kind), now)
+    machine = _machine(record, rules.spec, now)
     return OpenRound(record, checkpoint, rules, machine, Accumulator(empty_sum(record, rules), MetricTotals()))
 
 
@@ -179,9 +182,17 @@ def restored_round(
         examples=record.examples,
         bytes_up=record.bytes_up,
     )
-    machine = Round(cohort_of(rules.spec, record.kind), now, acknowledged=devices)
+    machine = _machine(record, rules.spec, now, devices)
     machine.withdrawn, machine.refused = record.withdrawn, record.refused
     current = OpenRound(record, checkpoint, rules, machine, accumulator, devices, snapshot.blob_key)
     current.bytes_down, current.late, current.duplicates = record.bytes_down, record.late, record.duplicates
     current.refusals.update(json.loads(record.refusals))
+    current.earlier.update(database.counted_earlier(record.task_id, record.number))
     return current
+
+
+def _machine(record: RoundRecord, spec: TaskSpec, now: datetime, acknowledged: Iterable[bytes] = ()) -> Round:
+    cohort = cohort_of(spec, record.kind)
+    if record.kind is NextRound.TRAINING and spec.aggregation.algorithm is Algorithm.FEDBUFF:
+        return Buffer(cohort, now, spec.asynchronous.concurrency, acknowledged)
+    return Round(cohort, now, acknowledged)

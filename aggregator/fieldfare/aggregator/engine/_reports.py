@@ -3,7 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from fieldfare.aggregator.engine._accumulator import Contribution
@@ -84,7 +84,9 @@ class Reports:
         counted = self._database.is_counted(ticket.task_id.hex(), ticket.round_number, ticket.device_id)
         if counted:
             return Standing.COUNTED
-        return Standing.ABSENT if still_open else Standing.GONE
+        # Safe: in this order too, a round that closes meanwhile is not taken for one without the report.
+        standing = Standing.GONE if run is None else run.standing_uncounted(ticket)
+        return Standing.ABSENT if standing is Standing.GONE and still_open else standing
 
     def expired(self, ticket: Ticket) -> bool:
         """Whether the device's time is over."""
@@ -164,7 +166,24 @@ class Reports:
             vector=vector,
             weight=update_weight(spec, header.example_count) if training else 0,
         )
-        return not self.expired(ticket) and run.add(admission.round, contribution)
+        current: OpenRound | None = admission.round
+        while current is not None and not self.expired(ticket):
+            if self._add_to(run, current, ticket, contribution):
+                return True
+            # Where rounds follow one another without a pause, the report may belong to the next one by now.
+            before, current = current, run.enter(ticket) if run.versions.counts_later(ticket) else None
+            current = None if current is before else current
+        return False
+
+    def _add_to(self, run: TaskRun, current: OpenRound, ticket: Ticket, contribution: Contribution) -> bool:
+        if ticket.round_number != current.number and self._database.is_counted(
+            ticket.task_id.hex(), ticket.round_number, ticket.device_id
+        ):
+            # Safe: all earlier rounds were over before `current` began, so what they have counted is on disk.
+            return False
+        factor = run.versions.factor(ticket.round_number, current.record.checkpoint_version)
+        weighted = replace(contribution, weight=contribution.weight * factor)
+        return run.add(current, weighted, ticket.round_number)
 
     def refuse(self, admission: Admission, error: UpdateError) -> None:
         """The payload of an admitted report could not be read as announced."""

@@ -108,7 +108,8 @@ class SoleRounds:
 
     def save(self, current: OpenRound, attempt: Attempt) -> None:
         """See `RoundStore.save`."""
-        self._database.save_snapshot(attempt.record, attempt.snapshot, attempt.devices - current.on_disk, at=attempt.at)
+        new = attempt.devices - current.on_disk
+        self._database.save_snapshot(attempt.record, attempt.snapshot, new, at=attempt.at, earlier=current.earlier)
 
     def close(self, run: TaskRun, current: OpenRound) -> tuple[Frozen, RoundRecord]:
         """See `RoundStore.close`."""
@@ -119,7 +120,7 @@ class SoleRounds:
         self, current: OpenRound, record: RoundRecord, frozen: Frozen, checkpoint: CheckpointRecord | None
     ) -> None:
         """See `RoundStore.commit`."""
-        self._database.commit_round(record, frozen.devices - current.on_disk, checkpoint)
+        self._database.commit_round(record, frozen.devices - current.on_disk, checkpoint, earlier=current.earlier)
 
     def abandon(self, record: RoundRecord) -> None:
         """See `RoundStore.abandon`."""

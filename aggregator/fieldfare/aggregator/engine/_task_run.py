@@ -9,12 +9,13 @@ from enum import Enum
 
 from fieldfare.aggregator.engine._accumulator import Contribution
 from fieldfare.aggregator.engine._open_round import OpenRound
+from fieldfare.aggregator.engine._versions import Versions
 from fieldfare.aggregator.storage import CheckpointRecord, RoundRecord, TaskRecord
 from fieldfare.core.aggregation import ReportRules
 from fieldfare.core.encodings import stage_names
 from fieldfare.core.errors import StateError, UpdateError
 from fieldfare.core.plans import Manifest
-from fieldfare.core.rounds import Decision, Elsewhere, Ticket, Verdict
+from fieldfare.core.rounds import Buffer, Decision, Elsewhere, Ticket, Verdict
 from fieldfare.core.sessions import Artifact
 from fieldfare.core.tasks import Algorithm, NextRound, TaskProgress, TaskSpec, TaskState, unfit
 from fieldfare.protos.v1 import aggregator_pb2
@@ -29,6 +30,7 @@ class Standing(Enum):
     IN_MEMORY = "added, not yet on disk"
     ABSENT = "the round is open and has no report of this device"
     GONE = "the round is over without this report"
+    WAITING = "it may count, but in a round that has not begun yet"
     UNSURE = "not in memory: storage must be asked"
 
 
@@ -86,7 +88,10 @@ class TaskRun:
         self._late: Counter[int] = Counter()
         self._duplicates: Counter[int] = Counter()
         self._counted_at: dict[bytes, datetime] = {}
-        self._last: tuple[int, frozenset[bytes]] = (0, frozenset())
+        self.versions = Versions(spec)
+        self._carried: dict[bytes, datetime] = {}
+        # The last round that is over: its number, and the devices that it counted with the rounds of their assignments.
+        self._last: tuple[int, dict[bytes, int]] = (0, {})
 
     @property
     def task_id(self) -> str:
@@ -161,37 +166,74 @@ class TaskRun:
     def standing(self, ticket: Ticket) -> Standing:
         """What memory knows of the ticket's report."""
         with self._lock:
-            current = self._open
-            if current is not None and current.number == ticket.round_number:
-                if current.machine.is_acknowledged(ticket.device_id):
-                    return Standing.COUNTED
-                shared = current.shared
-                elsewhere = shared is not None and ticket.device_id in shared.elsewhere.pending
-                if elsewhere or current.machine.has_report_of(ticket.device_id):
-                    return Standing.IN_MEMORY
-                return Standing.ABSENT if shared is None else Standing.UNSURE
+            if (found := self._in_open_round(ticket)) is not None:
+                return found
             number, devices = self._last
-            if number == ticket.round_number:
-                return Standing.COUNTED if ticket.device_id in devices else Standing.GONE
-            return Standing.UNSURE
+            if devices.get(ticket.device_id) == ticket.round_number:
+                return Standing.COUNTED
+            if self.versions.counts_later(ticket) or number != ticket.round_number:
+                return Standing.UNSURE
+            return Standing.GONE
+
+    def standing_uncounted(self, ticket: Ticket) -> Standing:
+        """The same for a report that, as storage has said meanwhile, no round has counted that was over by then."""
+        with self._lock:
+            if (found := self._in_open_round(ticket)) is not None:
+                return found
+            if not self.versions.counts_later(ticket):
+                return Standing.GONE
+            if self.versions.staleness(ticket.round_number, self.checkpoint.version) is None:
+                return Standing.GONE
+            current = self._open
+            if current is None or not isinstance(current.machine, Buffer):
+                return Standing.WAITING
+            # Another report of the device is in this buffer, in which it counts once.
+            return Standing.WAITING if current.machine.has_report_of(ticket.device_id) else Standing.ABSENT
+
+    def _in_open_round(self, ticket: Ticket) -> Standing | None:
+        """What the open round alone can tell; None where it cannot. Safe: the caller holds the lock."""
+        current = self._open
+        if current is None:
+            return None
+        number = current.earlier.get(ticket.device_id, current.number)
+        if number == ticket.round_number and current.machine.has_report_of(ticket.device_id):
+            acknowledged = current.machine.is_acknowledged(ticket.device_id)
+            return Standing.COUNTED if acknowledged else Standing.IN_MEMORY
+        if current.number != ticket.round_number or current.machine.has_report_of(ticket.device_id):
+            return None
+        if current.shared is None:
+            return Standing.ABSENT
+        return Standing.IN_MEMORY if ticket.device_id in current.shared.elsewhere.pending else None
 
     def enter(self, ticket: Ticket) -> OpenRound | None:
-        """The open round that the ticket is for; None when it is over.
+        """The open round into which the ticket's report counts; None where there is none.
 
         Raises:
             UpdateError: this device withdrew from the round or was refused in it.
         """
         with self._lock:
             current = self._open
-            if current is None or current.number != ticket.round_number or current.record.kind.value != ticket.kind:
+            if current is None or current.record.kind.value != ticket.kind or not self._takes(current, ticket):
                 return None
             current.machine.adopt(ticket.device_id, ticket.report_by)
             if current.machine.deadline_of(ticket.device_id) is None:
                 raise UpdateError("out", "this device has withdrawn from the round or was refused in it")
             return current
 
-    def add(self, current: OpenRound, contribution: Contribution) -> bool:
-        """Add a report if the round is still the open one and the device is not in it yet."""
+    def _takes(self, current: OpenRound, ticket: Ticket) -> bool:
+        if current.number == ticket.round_number or not self.versions.counts_later(ticket):
+            return current.number == ticket.round_number
+        stale = self.versions.staleness(ticket.round_number, current.record.checkpoint_version)
+        return stale is not None and not current.machine.has_report_of(ticket.device_id)
+
+    def add(self, current: OpenRound, contribution: Contribution, assigned: int) -> bool:
+        """Add a report if the round is still the open one and the device is not in it yet.
+
+        Args:
+            current: the round.
+            contribution: what to add.
+            assigned: the round of the device's assignment.
+        """
 
         def admit() -> bool:
             with self._lock:
@@ -202,6 +244,8 @@ class TaskRun:
                 # The task may have been cancelled while the sum grew: then nobody reads that sum any more.
                 if not current.machine.finished:
                     current.machine.add_report(contribution.device)
+                    if assigned != current.number:
+                        current.earlier[contribution.device] = assigned
 
         return current.accumulator.add(contribution, admit, added)
 
@@ -229,7 +273,9 @@ class TaskRun:
     def count_download(self, round_number: int, nbytes: int) -> None:
         """So many bytes of an artifact went out under a ticket of this round."""
         with self._lock:
-            if self._open is not None and self._open.number == round_number:
+            # Safe: of buffers, the open one stands for all.
+            buffered = self._open is not None and isinstance(self._open.machine, Buffer)
+            if self._open is not None and (buffered or self._open.number == round_number):
                 self._open.bytes_down += nbytes
 
     # What the keeper brings about; it holds `persisting`.
@@ -266,6 +312,10 @@ class TaskRun:
         if current.record.kind is NextRound.TRAINING:
             current.control = self.control
         with self._lock:
+            self.versions.begin([current.record])
+            if isinstance(current.machine, Buffer):
+                current.machine.carry(self._carried)
+                self._carried = {}
             self._open = current
             self.next_number = current.number + 1
 
@@ -290,9 +340,13 @@ class TaskRun:
         with self._lock:
             if devices is not None:
                 current.machine.acknowledge(devices)
+            if isinstance(current.machine, Buffer):
+                self._carried = current.machine.working()
             current.machine.finish(committed=devices is not None)
+            counted = devices or frozenset()
             # Where others have counted devices too, only the data base knows all of them.
-            self._last = (current.number if current.shared is None else 0, devices or frozenset())
+            number = current.number if current.shared is None else 0
+            self._last = (number, {one: current.earlier.get(one, current.number) for one in counted})
             self._open = None
 
     def change(self, state: TaskState, reason: str, now: datetime) -> None:
@@ -304,7 +358,7 @@ class TaskRun:
                 return
             if state.ended:
                 self._open.machine.finish(committed=False)
-                self._last, self._open = (self._open.number, frozenset()), None
+                self._last, self._open = (self._open.number, {}), None
             elif resumed:
                 self._open.machine.restart_selection(now)
 

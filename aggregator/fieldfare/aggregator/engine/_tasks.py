@@ -152,6 +152,8 @@ class Tasks:
         if separation := spec.eligibility.min_separation:
             now = self._clock()
             run.remember(self._database.participations(record.task_id, since=now - separation), now)
+        if newest is not None and run.versions.rounds_back:
+            run.versions.begin(self._database.rounds(record.task_id, after=newest.number - run.versions.rounds_back))
         if newest is not None and newest.state in _OPEN:
             rules = run.rules(newest.kind)
             current = self._keeper.rounds.taken_up(newest, checkpoint.artifact, rules, self._clock())

@@ -25,6 +25,10 @@ _WITHDRAWN = {
     aggregator_pb2.OUTCOME_CONDITIONS,
     aggregator_pb2.OUTCOME_FAILED,
 }
+_PENDING = {
+    Standing.IN_MEMORY: "waiting for more reports before it is written",
+    Standing.WAITING: "waiting for the next round, in which it may count",
+}
 _OVER = "the round is over, or the time for this report"
 _ON_ITS_WAY_S = 2.0
 
@@ -160,7 +164,7 @@ class Reporting:
             worked = self._pumps.next_work(ticket.task_id.hex())
             standing = await self._standing(ticket)
             left = give_up - clock()
-            if standing is not Standing.IN_MEMORY or worked is None or left <= 0:
+            if standing not in _PENDING or worked is None or left <= 0:
                 break
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(worked), left)
@@ -168,8 +172,8 @@ class Reporting:
         if standing is Standing.COUNTED:
             accepted, duplicate = aggregator_pb2.RECEIPT_STATUS_ACCEPTED, aggregator_pb2.RECEIPT_STATUS_DUPLICATE
             return self._receipt(accepted if own else duplicate, population)
-        if standing is Standing.IN_MEMORY:
-            detail = "waiting for more reports before it is written"
+        if standing in _PENDING and not (standing is Standing.WAITING and self._reports.expired(ticket)):
+            detail = _PENDING[standing]
             return self._receipt(aggregator_pb2.RECEIPT_STATUS_PENDING, population, detail)
         if standing is Standing.ABSENT and not self._reports.expired(ticket):
             detail = "this report is not here: send it again"

@@ -1,5 +1,6 @@
 """One round as a state machine, the tickets that authenticate reports, and pace steering."""
 
+from fieldfare.core.rounds._buffer import Buffer
 from fieldfare.core.rounds._distinct import DistinctDevices
 from fieldfare.core.rounds._pace import PaceSettings, come_back_after, go_on_after
 from fieldfare.core.rounds._round import Decision, Round, RoundState, Verdict
@@ -8,6 +9,7 @@ from fieldfare.core.rounds._ticket import TICKET_KEY_BYTES, Ticket, open_ticket,
 
 __all__ = [
     "TICKET_KEY_BYTES",
+    "Buffer",
     "Decision",
     "DistinctDevices",
     "Elsewhere",
