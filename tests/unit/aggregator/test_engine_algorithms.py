@@ -100,9 +100,7 @@ def test_work_goes_only_to_devices_that_can_do_it(tmp_path, algorithm):
     old = {"protocol_version": 1, "encoding_stages": ["float32"]}
     for offered in ([], [Algorithm.FEDAVG.value, Algorithm.DSGD.value]):
         answer = world.ask(0, **old, algorithms=offered)
-        assert (
-            answer.come_back.reason == f"task 't' needs the algorithm {algorithm.name}, which the device does not offer"
-        )
+        assert f"it needs the algorithm {algorithm.name}, which the device does not offer" in answer.come_back.reason
     assert world.ask(0, **old, algorithms=[algorithm.value]).assignment.algorithm == algorithm.value
 
 
