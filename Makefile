@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(4, os.cpu_count() or 1))')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format protos golden support clean
+.PHONY: help setup demo test fuzz lint format protos golden support clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -30,6 +30,9 @@ demo: $(READY)  ## train on handwritten digits over 30 devices; results in runs/
 test: $(READY)  ## run the whole test suite; core's branch coverage must be complete
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope \
 	  --cov=fieldfare.core --cov-branch --cov-report=term --cov-fail-under=100
+
+fuzz: $(READY)  ## feed every decoder with a million damaged inputs; nightly, about ten minutes
+	@$(BIN)/python -m tests.fuzz --runs 1000000
 
 lint: $(READY)  ## ruff, mypy, and whether the generated code is current
 	@$(BIN)/ruff check .

@@ -469,3 +469,12 @@ def test_what_people_get_wrong(changes, field, words):
 def test_the_default_minimum_keeps_single_updates_off_the_disk(goal: int, minimum: int, snapshot: int):
     spec = task_spec_from_mapping({"name": "n", "population": "p", "training": {"goal_count": goal}})
     assert (spec.training.minimum, spec.aggregation.min_snapshot_updates) == (minimum, snapshot)
+
+
+@pytest.mark.parametrize("factor", [math.inf, math.nan, -1.0])
+def test_an_over_selection_that_gives_no_number_of_devices(factor):
+    proto = TaskSpec("n", "p").to_proto()
+    proto.aggregation.algorithm = task_pb2.ALGORITHM_FEDBUFF
+    proto.training.over_selection = factor
+    with pytest.raises(ConfigError, match=r"training\.over_selection: must be 1 to 10"):
+        TaskSpec.from_proto(proto)

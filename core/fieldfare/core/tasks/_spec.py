@@ -141,6 +141,8 @@ class TaskSpec:
             ConfigError: a field out of its bounds.
         """
         training = CohortSpec.from_proto(proto.training, CohortSpec(), "training")
+        # Before other defaults are computed from it: not every over-selection has a number of devices.
+        training.check("training")
         evaluation = CohortSpec.from_proto(proto.evaluation, training, "evaluation")
         target = None
         if proto.HasField("target"):
