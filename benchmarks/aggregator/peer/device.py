@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 from benchmarks.aggregator.peer.updates import update_of
 from fieldfare.core.metrics import MetricSum
 from fieldfare.core.plans import Examples, Manifest, read_manifest
-from fieldfare.core.tasks import Algorithm, LocalTrainingSpec
 from fieldfare.core.weights import TensorSpec
 from fieldfare.sdk import Device
-from fieldfare.sdk.training import Interrupt, Trained
+from fieldfare.sdk.training import Trained
 
 POPULATION = "peer"
 
@@ -48,11 +47,7 @@ class RandomUpdate:
         self,
         _checkpoint: NDArray[np.float32],
         _examples: Examples,
-        *,
-        local: LocalTrainingSpec,  # noqa: ARG002
-        algorithm: Algorithm,  # noqa: ARG002
-        rng: np.random.Generator,  # noqa: ARG002
-        interrupt: Interrupt,  # noqa: ARG002
+        **_settings: object,
     ) -> Trained:
         return Trained(self._update, 0.0, 1)
 
@@ -60,8 +55,7 @@ class RandomUpdate:
         self,
         _checkpoint: NDArray[np.float32],
         _examples: Examples,
-        *,
-        interrupt: Interrupt,  # noqa: ARG002
+        **_settings: object,
     ) -> Mapping[str, MetricSum]:
         return {"loss": MetricSum(0.0, 1.0)}
 

@@ -121,11 +121,12 @@ class ArtifactCache:
         # Without a buffer: what has come is in the file when the process is killed.
         with os.fdopen(descriptor, "wb", buffering=0) as file:
             for chunk in open_stream(offset):
-                if chunk.offset != offset or not 0 < len(chunk.data) <= artifact.size_bytes - offset:
+                data = chunk.data  # once: each look at a message's bytes is a copy of them
+                if chunk.offset != offset or not 0 < len(data) <= artifact.size_bytes - offset:
                     raise ProtocolError(f"the aggregator sends bytes of {artifact.hex[:12]} that were not asked for")
-                _write_all(file.fileno(), chunk.data)
-                digest.update(chunk.data)
-                offset += len(chunk.data)
+                _write_all(file.fileno(), data)
+                digest.update(data)
+                offset += len(data)
         if offset < artifact.size_bytes:
             raise TransportError(f"the download of {artifact.hex[:12]} ended after {offset} bytes")
         return resumed, digest.hexdigest()

@@ -89,10 +89,11 @@ async def read_payload(
             )
         kind = part.WhichOneof("part")
         if kind == "data":
-            end = position + len(part.data)
+            data = part.data  # once: each look at a message's bytes is a copy of them
+            end = position + len(data)
             if end > nbytes:
                 raise UpdateError("length", f"the stream holds more than the announced {nbytes} bytes")
-            payload[position:end] = part.data
+            payload[position:end] = data
             position = end
         elif kind == "trailer":
             if position != nbytes:
