@@ -118,7 +118,8 @@ def two_vectors(world: World, work: Work, vectors) -> bool:
     payload = encode_update(work.assignment.encoding, np.array(vectors, "f4"), parts=2)
     header = world.header(work, payload_bytes=len(payload))
     admission = world.engine.reports.admit(world.engine.reports.read_ticket(header), header)
-    assert admission is not None
+    if admission is None:
+        return False
     return world.engine.reports.add(admission, payload, sha256(payload))
 
 
