@@ -5,15 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fieldfare.core.encodings import encode_update
 from fieldfare.core.errors import UpdateError
 from fieldfare.core.plans import WeightRole
 from fieldfare.core.server_optimizers import server_optimizer
 from fieldfare.core.tasks import AggregationSpec, Algorithm, Weighting
-from fieldfare.core.weights import sha256, unpack_weights
+from fieldfare.core.weights import unpack_weights
 from fieldfare.protos.v1 import task_pb2
 from tests.support.hollow_plan import hollow_plan
-from tests.unit.aggregator.world import SPEC, SPECS, Work, World, check_in_all
+from tests.unit.aggregator.world import SPEC, SPECS, World, check_in_all
 
 UPDATES = [(0.5, -0.5, 0.25), (1.5, 0.5, -1.25), (0.0, 3.0, 1.0), (1.0, 1.0, 0.5)]
 
@@ -26,13 +25,6 @@ def play_round(world: World, updates=UPDATES) -> None:
     for work, update in zip(check_in_all(world, len(updates)), updates, strict=True):
         assert world.report(work, update)
     assert world.work()
-
-
-def state_of(world: World) -> bytes | None:
-    record = world.database.newest_checkpoint(world.task_id)
-    if record.optimizer_state is None:
-        return None
-    return world.blobs.get(f"artifacts/{record.optimizer_state.sha256.hex()}")
 
 
 STATEFUL = [Algorithm.FEDAVGM, Algorithm.FEDADAGRAD, Algorithm.FEDADAM, Algorithm.FEDYOGI]
@@ -52,7 +44,7 @@ def test_the_optimisers_state_goes_on_with_the_checkpoints(tmp_path, algorithm, 
         mean = np.mean(np.array(UPDATES, "f8"), axis=0).astype("f4")
         state, weights = optimizer.apply(state, weights, mean)
         assert world.weights(version).tolist() == weights.tolist()
-        names, flat = unpack_weights(state_of(world) or b"")
+        names, flat = unpack_weights(world.optimizer_state() or b"")
         assert [one.name for one in names] == sorted(state)
         assert flat.tolist() == np.concatenate([state[one.name] for one in names]).tolist()
         if restarts:
@@ -66,7 +58,7 @@ def test_the_others_keep_none(tmp_path, algorithm):
     world.submit(task(algorithm))
     play_round(world)
     assert world.status().checkpoint_version == 1
-    assert state_of(world) is None
+    assert world.optimizer_state() is None
 
 
 def test_a_norm_beyond_the_bound_is_refused_and_counted_by_its_reason(tmp_path):
@@ -114,15 +106,6 @@ def test_what_only_the_server_does_otherwise_is_federated_averaging_to_any_devic
     assert not answer.assignment.HasField("control")
 
 
-def two_vectors(world: World, work: Work, vectors) -> bool:
-    payload = encode_update(work.assignment.encoding, np.array(vectors, "f4"), parts=2)
-    header = world.header(work, payload_bytes=len(payload))
-    admission = world.engine.reports.admit(world.engine.reports.read_ticket(header), header)
-    if admission is None:
-        return False
-    return world.engine.reports.add(admission, payload, sha256(payload))
-
-
 @pytest.mark.parametrize("restarts", [False, True])
 def test_scaffolds_control_variate_is_the_mean_of_the_devices(tmp_path, restarts):
     """Four of seven devices a round; each reports twice its index and the round, as change of its control variate."""
@@ -140,7 +123,7 @@ def test_scaffolds_control_variate_is_the_mean_of_the_devices(tmp_path, restarts
                 assert work.assignment.control.sha256 == before.optimizer_state.sha256
                 assert world.engine.artifact_size(work.assignment.control.sha256, work.assignment.ticket)[0] > 12
             delta = 2 * index + number
-            assert two_vectors(world, work, [0.5, 0, 0, delta, -delta, 1])
+            assert world.report(work, [0.5, 0, 0, delta, -delta, 1])
             own[index] = own.get(index, 0.0) + delta
             if restarts and index == cohort[1]:
                 assert world.work()
@@ -149,7 +132,7 @@ def test_scaffolds_control_variate_is_the_mean_of_the_devices(tmp_path, restarts
         weights += 0.25
         mean = sum(own.values()) / len(own)
         assert world.weights(number)[0] == weights
-        names, control = unpack_weights(state_of(world) or b"")
+        names, control = unpack_weights(world.optimizer_state() or b"")
         assert [(one.name, one.shape) for one in names] == [("control", (3,))]
         np.testing.assert_allclose(control[:2], [mean, -mean], rtol=1e-6)
 
@@ -160,7 +143,7 @@ def test_an_evaluation_round_gives_no_control_variate(tmp_path):
     for index in range(4):
         work = world.check_in(index)
         assert work is not None
-        assert two_vectors(world, work, np.ones(6))
+        assert world.report(work, np.ones(6))
     assert world.work()
     evaluation = world.check_in(0)
     assert evaluation is not None

@@ -5,11 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fieldfare.aggregator.engine import Standing
 from fieldfare.core.rounds import RoundState
 from fieldfare.core.tasks import AggregationSpec, Algorithm, Weighting
 from fieldfare.core.weights import unpack_weights
-from tests.unit.aggregator.test_engine_algorithms import state_of, two_vectors
 from tests.unit.aggregator.world import SPEC, Work, World
 
 SCAFFOLD = AggregationSpec(Algorithm.SCAFFOLD, Weighting.UNIFORM, server_learning_rate=0.5)
@@ -29,8 +27,7 @@ def happen(world: World, works: list[Work], chance: np.random.Generator) -> None
             works += [one for one in found if one is not None]
         case "report":
             for work in works[-6:]:
-                if world.standing(work) is Standing.ABSENT:
-                    two_vectors(world, work, change_of(work.device, work.number))
+                world.report(work, change_of(work.device, work.number))
         case "work":
             world.work()
         case "restart":
@@ -62,5 +59,5 @@ def test_the_servers_control_variate_stays_the_mean_of_what_devices_were_counted
     assert committed >= 4
     assert len(own) > 4
     np.testing.assert_allclose(world.weights(committed), weights, atol=1e-5)
-    control = unpack_weights(state_of(world) or b"")[1]
+    control = unpack_weights(world.optimizer_state() or b"")[1]
     np.testing.assert_allclose(control, np.mean(list(own.values()), axis=0), atol=1e-5)

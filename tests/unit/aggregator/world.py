@@ -197,8 +197,9 @@ class World:
         return header
 
     def report(self, work: Work, vector: Any = (0.5, -0.5, 0.25), count: int = 2) -> bool:
-        """Whether it was added in memory. Raises `UpdateError` where it is refused."""
-        header = self.header(work, count)
+        """Whether it was added in memory. Raises `UpdateError` where it is refused. SCAFFOLD: six values."""
+        header, parts = self.header(work, count), len(vector) // 3
+        header.payload_bytes *= parts
         ticket = self.engine.reports.read_ticket(header)
         if self.standing(work) is not Standing.ABSENT:
             return False
@@ -207,7 +208,7 @@ class World:
             return False
         payload = b""
         if header.payload_bytes:
-            payload = encode_update(work.assignment.encoding, np.array(vector, np.float32))
+            payload = encode_update(work.assignment.encoding, np.array(vector, np.float32), parts=parts)
         return self.engine.reports.add(admission, payload, sha256(payload))
 
     def standing(self, work: Work) -> Standing:
@@ -225,6 +226,11 @@ class World:
         checkpoint = self.status().checkpoint
         assert version is None or self.status().checkpoint_version == version
         return unpack_weights(self.blobs.get(f"artifacts/{checkpoint.sha256.hex()}"))[1]
+
+    def optimizer_state(self) -> bytes | None:
+        """The weights file beside the newest checkpoint."""
+        state = self.database.newest_checkpoint(self.task_id).optimizer_state
+        return None if state is None else self.blobs.get(f"artifacts/{state.hex}")
 
     def snapshots(self) -> list[str]:
         return self.keys("snapshots/")
