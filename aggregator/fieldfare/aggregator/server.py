@@ -166,6 +166,7 @@ class Aggregator:
                 observer=told,
                 telemetry=observability.telemetry,
                 replica=stores.replica,
+                scratch=folder.incoming,
             )
             engine.start()
             running = _Running(folder, database, blobs, engine, observability, protection, self._settings, self._clock)

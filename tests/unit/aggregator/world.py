@@ -132,6 +132,7 @@ class World:
             clock=lambda: self.now,
             uniform=lambda: 0.5,
             observer=self._observe,
+            scratch=self.folder / "incoming",
         )
         self.engine.start()
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fieldfare.aggregator.engine._held import HeldUpdates
 from fieldfare.core.aggregation import FixedPointSum, MetricTotals, SumBounds
 from fieldfare.core.metrics import MetricSum
 from fieldfare.core.tasks import STALENESS_BITS, Algorithm, TaskSpec, Weighting
@@ -66,11 +67,12 @@ class Accumulator:
     """Sum, metric totals and the devices in them, changed together under one lock.
 
     Args:
-        total: the sum to go on from; None for an evaluation round.
+        total: the sum to go on from; None for an evaluation round, and where updates are held.
         metrics: the totals to go on from.
         devices: the devices in them.
         examples: examples behind them.
         bytes_up: payload bytes behind them.
+        held: takes the single updates, where the combiner needs them all; then nothing can be written before the commit.
     """
 
     def __init__(
@@ -81,7 +83,9 @@ class Accumulator:
         *,
         examples: int = 0,
         bytes_up: int = 0,
+        held: HeldUpdates | None = None,
     ) -> None:
+        self._held = held
         self._lock = threading.Lock()
         self._total = total
         self._metrics = metrics
@@ -98,11 +102,16 @@ class Accumulator:
 
         Returns:
             Whether it was added.
+
+        Raises:
+            StorageError: it cannot be held; nothing has changed.
         """
         with self._lock:
             if self._closed or contribution.device in self._devices or not admit():
                 return False
-            if self._total is not None and contribution.vector is not None:
+            if self._held is not None and contribution.vector is not None:
+                self._held.add(contribution.device, contribution.vector)
+            elif self._total is not None and contribution.vector is not None:
                 self._total.add(contribution.vector, contribution.weight)
             self._metrics.add(contribution.metrics)
             self._devices.add(contribution.device)
@@ -124,11 +133,26 @@ class Accumulator:
         """
         with self._lock:
             self._closed = True
+            if self._held is not None:
+                return self._frozen(b"", self._held.combined())
             whole = self._total
             if others is not None and self._total is not None:
                 others.merge(self._total)
                 whole = others
             return self._frozen(b"", None if whole is None else whole.mean())
+
+    @property
+    def holds(self) -> bool:
+        """Whether single updates are held until the commit."""
+        return self._held is not None
+
+    def release(self) -> None:
+        """The round is over: nothing can be added any more, and what was held is forgotten."""
+        with self._lock:
+            self._closed = True
+            self._total = None
+            if self._held is not None:
+                self._held.close()
 
     def reopen(self) -> None:
         """The commit failed: go on as before."""

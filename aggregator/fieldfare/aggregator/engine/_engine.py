@@ -7,9 +7,11 @@ import secrets
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from fieldfare.aggregator.engine import _check_in
 from fieldfare.aggregator.engine._events import Event, EventKind, Observer, Outbox
+from fieldfare.aggregator.engine._held import Holds
 from fieldfare.aggregator.engine._keeper import Keeper
 from fieldfare.aggregator.engine._load import TaskLoad, task_load
 from fieldfare.aggregator.engine._reports import Reports
@@ -47,6 +49,7 @@ class Engine:
         observer: is told what happened, when no lock is held; what it raises is logged and changes nothing.
         telemetry: measures the work.
         replica: this process's name where others share its storage, never used before; empty where it is alone.
+        scratch: where encrypted files without a name lie, when `max_held_bytes` is not enough; None for the system's.
 
     Attributes:
         reports: what devices report.
@@ -63,6 +66,7 @@ class Engine:
         observer: Observer = _ignore,
         telemetry: Telemetry = UNMEASURED,
         replica: str = "",
+        scratch: Path | None = None,
     ) -> None:
         self._database = database
         self._blobs = blobs
@@ -73,7 +77,7 @@ class Engine:
         self._key = database.ticket_key()
         self._devices = DistinctDevices(settings.pace.window, secrets.token_bytes(16), clock())
         self._checking_in = threading.Lock()
-        self._rounds: RoundStore = SoleRounds(database, blobs)
+        self._rounds: RoundStore = SoleRounds(database, blobs, Holds(settings.engine.max_held_bytes, scratch))
         if replica:
             patience = settings.storage.replica_patience
             self._rounds = SharedRounds(database, blobs, replica=replica, patience=patience, clock=clock)

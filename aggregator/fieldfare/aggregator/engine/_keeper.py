@@ -95,6 +95,8 @@ class Keeper:
             StorageError: it could not be written.
         """
         with run.persisting:
+            if run.replaced:
+                raise StorageError("the task was just read again from storage: try again")
             state = apply_action(run.state, action)
             if state is not run.state:
                 self._change(run, state, "by hand" if state.ended else "")
@@ -110,7 +112,7 @@ class Keeper:
 
     def _advance(self, run: TaskRun) -> bool:
         """One step; whether there may be another."""
-        if run.state.ended:
+        if run.state.ended or run.replaced:
             return False
         current = run.open
         if current is None:
@@ -141,7 +143,7 @@ class Keeper:
         """Write a snapshot when enough reports are pending; whether one was written."""
         if current.doubtful is not None and self._settle(run, current, current.doubtful):
             return True
-        if run.pending(current) < current.threshold:
+        if current.accumulator.holds or run.pending(current) < current.threshold:
             return False
         with self._telemetry.operation("snapshot", run.task_id, current.number):
             self._write_snapshot(run, current)

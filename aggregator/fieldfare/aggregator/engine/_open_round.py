@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from fieldfare.aggregator.engine._accumulator import Accumulator, Frozen, sum_bounds
+from fieldfare.aggregator.engine._held import HeldUpdates, Holds
 from fieldfare.aggregator.storage import (
     BlobStore,
     DamagedError,
@@ -119,10 +120,16 @@ def cohort_of(spec: TaskSpec, kind: NextRound) -> CohortSpec:
     return spec.training if kind is NextRound.TRAINING else spec.evaluation
 
 
-def fresh_round(record: RoundRecord, checkpoint: Artifact, rules: ReportRules, now: datetime) -> OpenRound:
+def fresh_round(
+    record: RoundRecord, checkpoint: Artifact, rules: ReportRules, now: datetime, holds: Holds
+) -> OpenRound:
     """A round without any report, whose selection begins now."""
     machine = _machine(record, rules.spec, now)
-    return OpenRound(record, checkpoint, rules, machine, Accumulator(empty_sum(record, rules), MetricTotals()))
+    held = None
+    if record.kind is NextRound.TRAINING and rules.spec.aggregation.holds_updates:
+        held = HeldUpdates(rules.spec.aggregation, rules.values, holds)
+    total = None if held is not None else empty_sum(record, rules)
+    return OpenRound(record, checkpoint, rules, machine, Accumulator(total, MetricTotals(), held=held))
 
 
 def empty_sum(record: RoundRecord, rules: ReportRules) -> FixedPointSum | None:
@@ -155,6 +162,7 @@ def restored_round(
     database: Database,
     blobs: BlobStore,
     now: datetime,
+    holds: Holds,
 ) -> OpenRound:
     """An open round after a restart: exactly what its snapshot and its counted devices say.
 
@@ -167,7 +175,7 @@ def restored_round(
     if snapshot is None:
         if devices:
             raise DamagedError(f"round {record.number} counts {len(devices)} devices but has no snapshot")
-        return fresh_round(record, checkpoint, rules, now)
+        return fresh_round(record, checkpoint, rules, now, holds)
     total = read_sum(blobs, snapshot, rules) if record.kind is NextRound.TRAINING else None
     if snapshot.count != len(devices):
         raise DamagedError(

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Protocol
 
 from fieldfare.aggregator.engine._accumulator import Frozen
+from fieldfare.aggregator.engine._held import Holds
 from fieldfare.aggregator.engine._open_round import Attempt, OpenRound, fresh_round, restored_round, with_result
 from fieldfare.aggregator.engine._task_run import TaskRun
 from fieldfare.aggregator.storage import BlobStore, CheckpointRecord, Database, RoundRecord, SnapshotRecord
@@ -80,11 +81,13 @@ class SoleRounds:
     Args:
         database: rows.
         blobs: snapshots.
+        holds: single updates, where a task's combiner needs them.
     """
 
     alone = True
 
-    def __init__(self, database: Database, blobs: BlobStore) -> None:
+    def __init__(self, database: Database, blobs: BlobStore, holds: Holds) -> None:
+        self._holds = holds
         self._database = database
         self._blobs = blobs
 
@@ -96,11 +99,13 @@ class SoleRounds:
 
     def begun(self, run: TaskRun, record: RoundRecord, rules: ReportRules) -> OpenRound:
         """See `RoundStore.begun`."""
-        return fresh_round(record, run.checkpoint.artifact, rules, record.started_at)
+        return fresh_round(record, run.checkpoint.artifact, rules, record.started_at, self._holds)
 
     def taken_up(self, record: RoundRecord, checkpoint: Artifact, rules: ReportRules, now: datetime) -> OpenRound:
         """See `RoundStore.taken_up`: exactly what the snapshot holds."""
-        return restored_round(record, checkpoint, rules, database=self._database, blobs=self._blobs, now=now)
+        return restored_round(
+            record, checkpoint, rules, database=self._database, blobs=self._blobs, now=now, holds=self._holds
+        )
 
     def snapshot(self, current: OpenRound) -> SnapshotRecord | None:
         """See `RoundStore.snapshot`."""

@@ -83,6 +83,7 @@ class TaskRun:
         self.next_number = next_number
         self.stages = frozenset(stage_names(spec.encoding))
         self.persisting = threading.RLock()
+        self.replaced = False
         self._lock = threading.Lock()
         self._open: OpenRound | None = None
         self._late: Counter[int] = Counter()
@@ -348,9 +349,11 @@ class TaskRun:
             number = current.number if current.shared is None else 0
             self._last = (number, {one: current.earlier.get(one, current.number) for one in counted})
             self._open = None
+        current.accumulator.release()
 
     def change(self, state: TaskState, reason: str, now: datetime) -> None:
         """The task's new state is on disk."""
+        over = None
         with self._lock:
             resumed = self.state is TaskState.PAUSED and state is TaskState.RUNNING
             self.record = replace(self.record, state=state, reason=reason)
@@ -358,9 +361,24 @@ class TaskRun:
                 return
             if state.ended:
                 self._open.machine.finish(committed=False)
+                over = self._open
                 self._last, self._open = (self._open.number, {}), None
             elif resumed:
                 self._open.machine.restart_selection(now)
+        if over is not None:
+            over.accumulator.release()
+
+    def retire(self) -> None:
+        """The task is about to be read again from storage: from now on the keeper writes nothing of what is here."""
+        with self.persisting:
+            self.replaced = True
+
+    def discard(self) -> None:
+        """Another object has taken the place of this one."""
+        with self._lock:
+            over, self._open = self._open, None
+        if over is not None:
+            over.accumulator.release()
 
     def is_open(self, ticket: Ticket) -> bool:
         """Whether the ticket's round is the one under way."""

@@ -59,6 +59,8 @@ class Tasks:
         Raises:
             StorageError: storage cannot be read or written now; the task is as it was.
         """
+        if (old := self.find(record.task_id)) is not None:
+            old.retire()
         self._take(record, self._restored(record))
 
     def _restored(self, record: TaskRecord) -> TaskRun | str:
@@ -75,10 +77,19 @@ class Tasks:
         if isinstance(run, str):
             _log.error("task=%s failed: %s", record.task_id, run)
             self._database.set_task_state(record.task_id, TaskState.FAILED, run, self._clock())
-            self.drop(record.task_id)
+            self._replace(record.task_id, None)
             return
+        self._replace(record.task_id, run)
+
+    def _replace(self, task_id: str, run: TaskRun | None) -> None:
         with self._lock:
-            self._runs[record.task_id] = run
+            old = self._runs.get(task_id)
+            if run is not None:
+                self._runs[task_id] = run
+            elif old is not None:
+                del self._runs[task_id]
+        if old is not None:
+            old.discard()
 
     def find(self, task_id: str) -> TaskRun | None:
         """The active task of this id."""
@@ -117,6 +128,8 @@ class Tasks:
         if run is None:
             return
         try:
+            if run.replaced:
+                raise StateError("what it had in storage could not be read before")
             self._keeper.work(run)
         except StateError as error:
             level = logging.INFO if isinstance(error, OvertakenError) else logging.WARNING

@@ -18,6 +18,8 @@ class EngineSettings:
             devices may ask for less.
         max_waiting: calls that are held open at the same time, of each of the two kinds. Devices beyond them are told
             when to come back. Each takes a few kilobytes.
+        max_held_bytes: memory for the single updates that median, trimmed mean and Krum hold until the commit, over all
+            tasks; what is beyond goes encrypted into a file without a name, under a key that is never written.
         keep_checkpoints: newest versions kept for each task beside version 0; 0 keeps all.
 
     Raises:
@@ -28,9 +30,11 @@ class EngineSettings:
     gather: timedelta = timedelta(milliseconds=250)
     longest_wait: timedelta = timedelta(seconds=30)
     max_waiting: int = 4096
+    max_held_bytes: int = 2**30
     keep_checkpoints: int = 0
 
     def __post_init__(self) -> None:
         not_negative("engine", self, "receipt_wait", "gather", "longest_wait")
         need(self.max_waiting >= 0, "engine", "max_waiting", "must be 0 (no call is held open) or more")
+        need(self.max_held_bytes >= 0, "engine", "max_held_bytes", "must be 0 (all on disk) or more")
         need(self.keep_checkpoints >= 0, "engine", "keep_checkpoints", "must be 0 (all) or more")

@@ -4,11 +4,12 @@ from fieldfare.core.aggregation._fixed_point import FixedPointSum, SumBounds, sn
 from fieldfare.core.aggregation._metric_totals import MetricTotals
 from fieldfare.core.aggregation._norms import check_norm, clipped, euclidean_norm
 from fieldfare.core.aggregation._report import ReportRules, check_header, read_update, update_weight
-from fieldfare.core.aggregation._robust import combine, coordinate_median, multi_krum, trimmed_mean
+from fieldfare.core.aggregation._robust import HeldUpdate, combine, coordinate_median, multi_krum, trimmed_mean
 from fieldfare.core.aggregation._staleness import staleness_weight
 
 __all__ = [
     "FixedPointSum",
+    "HeldUpdate",
     "MetricTotals",
     "ReportRules",
     "SumBounds",

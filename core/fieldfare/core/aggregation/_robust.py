@@ -9,6 +9,7 @@ on the order of arrival. Weights do not count: an attacker would choose its own.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,27 @@ from fieldfare.core.errors import AggregationError
 from fieldfare.core.tasks import AggregationSpec, Combiner
 
 _BLOCK_VALUES = 1 << 18
-_Updates = Sequence[NDArray[np.float32]]
+
+
+class HeldUpdate(Protocol):
+    """An update `(n,)` float32 that lies in memory, or wherever its coordinates can be read from; arrays are such."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """`(n,)`."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """N."""
+        ...
+
+    def __getitem__(self, part: slice, /) -> NDArray[np.float32]:
+        """The values of consecutive coordinates."""
+        ...
+
+
+_Updates = Sequence[HeldUpdate]
 
 
 def combine(spec: AggregationSpec, updates: _Updates) -> NDArray[np.float32]:
