@@ -112,7 +112,7 @@ class Keeper:
 
     def _advance(self, run: TaskRun) -> bool:
         """One step; whether there may be another."""
-        if run.state.ended or run.replaced:
+        if run.state.ended:
             return False
         current = run.open
         if current is None:

@@ -128,10 +128,11 @@ class Tasks:
         if run is None:
             return
         try:
-            if run.replaced:
-                raise StateError("what it had in storage could not be read before")
             self._keeper.work(run)
         except StateError as error:
+            if self.find(task_id) is not run:
+                # Another thread has read it again meanwhile.
+                return
             level = logging.INFO if isinstance(error, OvertakenError) else logging.WARNING
             _log.log(level, "task=%s is read again from storage: %s", task_id, error)
             if (record := self._database.task(task_id)) is not None:
