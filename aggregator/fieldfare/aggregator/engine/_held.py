@@ -1,8 +1,8 @@
 """Single updates that are held until the commit, for the combiners that need them all.
 
 They live in memory as far as the operator's bound allows, and beyond it in a file that has no name, encrypted with
-AES-256-GCM under a key that exists in this process only and is gone with the round: whoever finds the disk, or kills the
-process, finds nothing that can be read.
+AES-256-GCM under a key that exists in this process only and is gone with the round: whoever finds the disk, or kills
+the process, finds nothing that can be read.
 """
 
 import contextlib
