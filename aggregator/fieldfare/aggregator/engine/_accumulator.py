@@ -72,7 +72,7 @@ class Accumulator:
         devices: the devices in them.
         examples: examples behind them.
         bytes_up: payload bytes behind them.
-        held: takes the single updates, where the combiner needs them all; nothing can be written before the commit then.
+        held: takes the single updates, where the combiner needs them all; then nothing is written before the commit.
     """
 
     def __init__(
