@@ -2,5 +2,6 @@
 
 from fieldfare.aggregator.observability._logging import logging_to
 from fieldfare.aggregator.observability._observability import Observability
+from fieldfare.aggregator.observability._storage_health import StorageHealth
 
-__all__ = ["Observability", "logging_to"]
+__all__ = ["Observability", "StorageHealth", "logging_to"]

@@ -9,7 +9,8 @@ from fieldfare.core.errors import ConfigError
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
 
-_SHUTDOWN_MS = 5_000
+_SHUTDOWN_MS = 2_000
+_EXPORT_S = 3
 
 
 class Span(Protocol):
@@ -90,7 +91,7 @@ def open_tracing(endpoint: str | None, ratio: float, version: str) -> Tracing:
     except ModuleNotFoundError as error:
         message = f"traces need the extra otel ({error.name} is missing): pip install 'fieldfare[otel]'"
         raise ConfigError(message, field="observability.otlp_endpoint") from error
-    return OpenTelemetry(OTLPSpanExporter(endpoint=endpoint, insecure=endpoint.startswith("http://")), ratio, version)
+    return OpenTelemetry(OTLPSpanExporter(endpoint, insecure=endpoint.startswith("http://"), timeout=_EXPORT_S), ratio, version)
 
 
 class OpenTelemetry:
