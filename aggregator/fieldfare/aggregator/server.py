@@ -294,10 +294,14 @@ class _Running:
         if looking is not None:
             looking.cancel()
         health.stop()
-        self.check_ins.close()
         watch.cancel()
         grace = self._settings.limits.shutdown_grace.total_seconds()
-        await asyncio.gather(devices.stop(grace), admin.stop(grace))
+        # From here on new calls are refused; those who wait in one are answered, and the others finish.
+        stopping = [asyncio.ensure_future(one.stop(grace)) for one in (devices, admin)]
+        await asyncio.sleep(0)
+        self.check_ins.close()
+        pumps.drain()
+        await asyncio.gather(*stopping)
         await pumps.close()
         workers.close()
 

@@ -89,6 +89,13 @@ class Device:
     def report(self) -> aggregator_pb2.Receipt:
         return self.send(self.header(), self.payload())
 
+    def report_until_settled(self) -> aggregator_pb2.Receipt:
+        """Report, and ask for as long as the answer is PENDING."""
+        receipt = self.report()
+        while receipt.status == PENDING:
+            receipt = self.ask()
+        return receipt
+
     def ask(self) -> aggregator_pb2.Receipt:
         return self.send(self.header(receipt_only=True), None)
 

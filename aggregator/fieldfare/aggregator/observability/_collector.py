@@ -47,7 +47,9 @@ class TaskCollector(Collector):
         yield GaugeMetricFamily("fieldfare_waiting", "Check-ins that are held open for work.", self._waiting())
         shown = tasks[-_MOST_TASKS:]
         for name, text in _GAUGES.items():
-            gauge = GaugeMetricFamily(f"fieldfare_task_{name}", f"{text} Of an active task.", labels=_TASK)
+            gauge = GaugeMetricFamily(
+                f"fieldfare_task_{name}", f"Active task: {text[0].lower()}{text[1:]}", labels=_TASK
+            )
             for one in shown:
                 gauge.add_metric((one.task_id, one.name), getattr(one, name))
             yield gauge

@@ -91,7 +91,9 @@ def open_tracing(endpoint: str | None, ratio: float, version: str) -> Tracing:
     except ModuleNotFoundError as error:
         message = f"traces need the extra otel ({error.name} is missing): pip install 'fieldfare[otel]'"
         raise ConfigError(message, field="observability.otlp_endpoint") from error
-    return OpenTelemetry(OTLPSpanExporter(endpoint, insecure=endpoint.startswith("http://"), timeout=_EXPORT_S), ratio, version)
+    return OpenTelemetry(
+        OTLPSpanExporter(endpoint, insecure=endpoint.startswith("http://"), timeout=_EXPORT_S), ratio, version
+    )
 
 
 class OpenTelemetry:

@@ -41,6 +41,7 @@ class Pumps:
         self._clock = clock
         self._pumps: dict[str, _Pump] = {}
         self._closed = False
+        self._draining = False
         self._on_work: Callable[[], None] = _nothing
 
     def on_work(self, listener: Callable[[], None]) -> None:
@@ -62,6 +63,17 @@ class Pumps:
         """Done after the next piece of work for the task; None when the task is not active. Must be shielded."""
         pump = self._pumps.get(task_id)
         return None if pump is None else pump.worked
+
+    @property
+    def draining(self) -> bool:
+        """Whether a shutdown has begun, so that nobody is to wait for more than one piece of work."""
+        return self._draining
+
+    def drain(self) -> None:
+        """A shutdown has begun: flush what may be flushed now, for those who wait for it."""
+        self._draining = True
+        for pump in self._pumps.values():
+            pump.wake.set()
 
     async def close(self) -> None:
         """Let every task flush what may be flushed, once, and stop."""

@@ -159,12 +159,13 @@ class Reporting:
         """
         clock = asyncio.get_running_loop().time
         give_up = clock() + wait_s
-        for _ in itertools.count():
+        for looks in itertools.count():
             # The future is taken before the look, so that no work in between goes unnoticed.
             worked = self._pumps.next_work(ticket.task_id.hex())
             standing = await self._standing(ticket)
-            left = give_up - clock()
-            if standing not in _PENDING or worked is None or left <= 0:
+            draining = self._pumps.draining
+            left = min(give_up - clock(), self._receipt_wait_s if draining else wait_s)
+            if standing not in _PENDING or worked is None or left <= 0 or (draining and looks):
                 break
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(worked), left)

@@ -77,7 +77,7 @@ def test_a_round_is_counted(tmp_path: Path) -> None:
         assert middle[f"fieldfare_task_reports_pending{{{of_task}}}"] == 1
         assert middle[f"fieldfare_task_round_goal{{{of_task}}}"] == 3
         for device in devices[2:4]:
-            assert device.report().status == ACCEPTED
+            assert device.report_until_settled().status == ACCEPTED
         text = scrape(aggregator)
         found = values(text)
         assert found[f"fieldfare_task_rounds_committed{{{of_task}}}"] == 1
@@ -89,7 +89,7 @@ def test_a_round_is_counted(tmp_path: Path) -> None:
         assert sum(value for key, value in found.items() if key.startswith("fieldfare_refusals_total")) == 2
         assert found["fieldfare_calls_total{code=OK,method=CheckIn}"] == 6
         assert found["fieldfare_calls_total{code=NOT_FOUND,method=FetchArtifact}"] == 1
-        assert found["fieldfare_call_seconds_count{method=Report}"] == 5
+        assert found["fieldfare_call_seconds_count{method=Report}"] >= 5
         assert found["fieldfare_received_bytes_total{method=Report}"] > 5 * 12
         assert found["fieldfare_sent_bytes_total{method=FetchArtifact}"] > 12
         assert found["fieldfare_operation_seconds_count{operation=ingest}"] == 4

@@ -75,7 +75,7 @@ def test_the_spans_of_a_round(tmp_path: Path, collector: tuple[Collector, str]) 
             device.report()
         while devices[1].ask().status != ACCEPTED:
             pass
-        assert devices[2].report().status == ACCEPTED
+        assert devices[2].report_until_settled().status == ACCEPTED
         request = aggregator_pb2.CheckInRequest(population="none", device_id=devices[0].id)
         devices[0].stub.CheckIn(request, timeout=20, metadata=[("traceparent", f"00-{CALLER}-b7ad6b7169203331-01")])
     names = {one.name for one in kept.spans}
