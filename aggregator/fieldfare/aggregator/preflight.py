@@ -1,5 +1,6 @@
 """`fieldfare serve --check`: everything that a start needs, tried once."""
 
+import secrets
 import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -7,15 +8,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
-from sqlalchemy import create_engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from fieldfare.aggregator.configuration import Configuration
 from fieldfare.aggregator.observability import Observability
 from fieldfare.aggregator.ports import why_not_bound
 from fieldfare.aggregator.server import Aggregator
-from fieldfare.aggregator.storage import FolderBlobStore, StateFolder
-from fieldfare.aggregator.storage.sql.migrations import head, present
+from fieldfare.aggregator.settings import StorageSettings
+from fieldfare.aggregator.storage import BlobStore, FolderBlobStore, StateFolder, open_blobs
+from fieldfare.aggregator.storage.sql import postgresql_revision, sqlite_revision
+from fieldfare.aggregator.storage.sql.migrations import head
 from fieldfare.core.addresses import parse_address
 from fieldfare.core.errors import ConfigError, FieldfareError, StorageError
 
@@ -60,11 +61,14 @@ def _findings(configuration: Configuration, now: datetime) -> Iterator[Finding]:
     yield _tried("admin", lambda: _port(configuration.admin_listen, "admin_listen"))
     if (metrics := shown.metrics_listen) is not None:
         yield _tried("metrics", lambda: _port(metrics, "observability.metrics_listen"))
-    if (cert := settings.security.tls_cert) is not None and (key := settings.security.tls_key) is not None:
+    security = settings.security
+    if (cert := security.tls_cert) is not None and (key := security.tls_key) is not None:
         yield _tried("tls", lambda: _certificate(cert, key, now))
+    if (admin := security.admin_tls_cert) is not None and (admin_key := security.admin_tls_key) is not None:
+        yield _tried("admin tls", lambda: _certificate(admin, admin_key, now))
     if shown.otlp_endpoint is not None:
         yield _tried("traces", lambda: _traces(configuration))
-    yield _tried("storage", lambda: _storage(state))
+    yield _tried("storage", lambda: _storage(state, settings.storage))
 
 
 def _tried(subject: str, test: Callable[[], str]) -> Finding:
@@ -115,33 +119,28 @@ def _traces(configuration: Configuration) -> str:
     return f"OpenTelemetry is installed; spans go to {settings.observability.otlp_endpoint}"
 
 
-def _storage(state: Path) -> str:
+def _storage(state: Path, settings: StorageSettings) -> str:
     with StateFolder(state) as folder:
-        found = _revision(folder.database_file)
-        blobs = FolderBlobStore(folder.blobs)
-        blobs.put("preflight/probe", [b"probe"])
-        try:
-            if blobs.get("preflight/probe") != b"probe":
-                raise StorageError(f"what is written to {folder.blobs} is not what is read")
-        finally:
-            blobs.delete("preflight/probe")
+        if settings.database is None or settings.blobs is None:
+            found, where = sqlite_revision(folder.database_file), str(state)
+            blobs: BlobStore = FolderBlobStore(folder.blobs)
+        else:
+            found, where = postgresql_revision(settings.database), settings.blobs
+            blobs = open_blobs(settings.blobs)
+        _write_and_read(blobs, where)
     words = {
         None: "the data base is made at the first start",
         head(): f"the data base has the present schema, {head()}",
     }
-    older = f"a start upgrades the data base from schema {found} to {head()}, and keeps a copy until that is done"
-    return f"{state} can be written; {words.get(found, older)}"
+    older = f"a start upgrades the data base from schema {found} to {head()}: have a backup"
+    return f"{where} can be written; {words.get(found, older)}"
 
 
-def _revision(path: Path) -> str | None:
-    if not path.exists():
-        return None
-    # Read only: a test changes nothing.
-    engine = create_engine(f"sqlite:///file:{path.absolute()}?mode=ro&uri=true")
+def _write_and_read(blobs: BlobStore, where: str) -> None:
+    name, content = f"preflight/{secrets.token_hex(8)}", secrets.token_bytes(64)
+    blobs.put(name, [content])
     try:
-        with engine.connect() as connection:
-            return present(connection)
-    except SQLAlchemyError as error:
-        raise StorageError(f"cannot open the data base {path}: {getattr(error, 'orig', None) or error}") from error
+        if blobs.get(name) != content:
+            raise StorageError(f"what is written to {where} is not what is read")
     finally:
-        engine.dispose()
+        blobs.delete(name)

@@ -106,7 +106,7 @@ def _serve(configuration: "Configuration", state: Path, console: Console) -> int
             console.say(_line(event))
 
     shown = configuration.settings.observability
-    with logging_to(console.err, shown.log_format, shown.log_level):
+    with logging_to(console.err, shown.log_format, shown.log_level, configuration.settings.storage.replica):
         aggregator = Aggregator(
             state, configuration.listen, configuration.admin_listen, configuration.settings, on_event=tell
         )
@@ -114,8 +114,10 @@ def _serve(configuration: "Configuration", state: Path, console: Console) -> int
         previous = {one: signal.signal(one, lambda *_: stop.set()) for one in (signal.SIGTERM, signal.SIGINT)}
         try:
             with aggregator:
-                for warning in aggregator.warnings:
-                    console.warn(warning)
+                if shown.log_level == "error" and shown.log_format == "text":
+                    # At any other level, the log says so.
+                    for warning in aggregator.warnings:
+                        console.warn(warning)
                 console.say(f"listening for devices on {aggregator.address}")
                 console.say(f"listening for administration on {aggregator.admin_address}")
                 if aggregator.metrics_address:

@@ -21,16 +21,17 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 @contextmanager
-def logging_to(stream: TextIO, form: str, level: str) -> Iterator[None]:
+def logging_to(stream: TextIO, form: str, level: str, replica: str | None = None) -> Iterator[None]:
     """Write Fieldfare's log to a stream while the body runs.
 
     Args:
         stream: usually standard error.
         form: "text" or "json".
         level: "debug", "info", "warning" or "error".
+        replica: name of this replica, added to every record; None for none.
     """
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    handler.setFormatter((JsonFormatter if form == "json" else TextFormatter)(replica))
     logger = logging.getLogger(_LOGGER)
     previous = logger.level, logger.propagate
     logger.setLevel(level.upper())
@@ -44,17 +45,30 @@ def logging_to(stream: TextIO, form: str, level: str) -> Iterator[None]:
         handler.close()
 
 
-class TextFormatter(logging.Formatter):
-    """One line a record, whatever the message holds; a stack trace follows indented."""
+class _Formatter(logging.Formatter):
+    def __init__(self, replica: str | None) -> None:
+        super().__init__()
+        self._replica = {} if replica is None else {"replica": replica}
+
+    def _ids(self) -> dict[str, str]:
+        call = CURRENT.get()
+        if call is None:
+            return self._replica
+        ids = {"call": call.id, "method": call.method, "trace": call.trace, "device": call.device}
+        return self._replica | {key: value for key, value in ids.items() if value}
+
+
+class TextFormatter(_Formatter):
+    """One line a record, whatever the message holds; a stack trace follows."""
 
     def format(self, record: logging.LogRecord) -> str:
         """See `logging.Formatter`."""
-        ids = "".join(f" {key}={value}" for key, value in _call_ids().items())
+        ids = "".join(f" {key}={value}" for key, value in self._ids().items())
         line = f"{_moment(record.created)} {record.levelname:<7} {_one_line(record.getMessage())}{ids}"
         return line if record.exc_info is None else f"{line}\n{_stack(record)}"
 
 
-class JsonFormatter(logging.Formatter):
+class JsonFormatter(_Formatter):
     """One JSON object a line: time, level, logger, message, and the ids."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -66,18 +80,10 @@ class JsonFormatter(logging.Formatter):
             message = message[match.end() :]
         own = {"time": _moment(record.created), "level": record.levelname.lower(), "logger": record.name}
         # What the aggregator says of itself goes before what a message seems to say; the order is the reader's.
-        fields = own | ids | _call_ids() | own | {"message": message}
+        fields = own | ids | self._ids() | own | {"message": message}
         if record.exc_info is not None:
             fields["stack"] = _stack(record)
         return json.dumps(fields, ensure_ascii=False)
-
-
-def _call_ids() -> dict[str, str]:
-    call = CURRENT.get()
-    if call is None:
-        return {}
-    ids = {"call": call.id, "method": call.method, "trace": call.trace, "device": call.device}
-    return {key: value for key, value in ids.items() if value}
 
 
 def _moment(created: float) -> str:

@@ -78,7 +78,9 @@ def test_a_round_is_counted(tmp_path: Path) -> None:
         assert middle[f"fieldfare_task_round_goal{{{of_task}}}"] == 3
         for device in devices[2:4]:
             assert device.report_until_settled().status == ACCEPTED
-        text = scrape(aggregator)
+        # A round's end is told a moment after its receipts.
+        while 'fieldfare_rounds_total{kind="training",state="committed"} 1.0' not in (text := scrape(aggregator)):
+            pass
         found = values(text)
         assert found[f"fieldfare_task_rounds_committed{{{of_task}}}"] == 1
         assert found["fieldfare_rounds_total{kind=training,state=committed}"] == 1

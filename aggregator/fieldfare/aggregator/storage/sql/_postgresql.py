@@ -9,7 +9,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from fieldfare.aggregator.storage.sql._database import SqlDatabase
 from fieldfare.aggregator.storage.sql._errors import cause
 from fieldfare.aggregator.storage.sql._facts import write_facts
-from fieldfare.aggregator.storage.sql.migrations import migrate
+from fieldfare.aggregator.storage.sql.migrations import migrate, present
 from fieldfare.core.errors import ConfigError, StorageError
 
 _CONNECT_TIMEOUT_S = 10
@@ -19,6 +19,23 @@ _IDLE_TIMEOUT_MS = 60_000
 _CONNECTIONS = 10
 # Any number will do, as long as every replica of every version takes the same.
 _MIGRATION_LOCK = 0x66_69_65_6C_64
+
+
+def postgresql_revision(url: str) -> str | None:
+    """The schema that a data base has, such as "0003"; None where it is empty. Nothing is changed.
+
+    Raises:
+        ConfigError: no such URL, or the extra `postgres` is not installed.
+        StorageError: the data base cannot be reached, or was made by a newer version.
+    """
+    engine = create_engine(_driver_url(url), connect_args={"connect_timeout": _CONNECT_TIMEOUT_S})
+    try:
+        with engine.connect() as connection:
+            return present(connection)
+    except SQLAlchemyError as error:
+        raise StorageError(f"cannot open the data base: {cause(error)}") from error
+    finally:
+        engine.dispose()
 
 
 def open_postgresql(url: str) -> SqlDatabase:

@@ -15,6 +15,24 @@ from fieldfare.core.errors import StorageError
 from fieldfare.core.files import sync_folder
 
 
+def sqlite_revision(path: Path) -> str | None:
+    """The schema that a file has, such as "0003"; None where it is not there or empty. Nothing is changed.
+
+    Raises:
+        StorageError: it cannot be read, or was made by a newer version.
+    """
+    if not path.exists():
+        return None
+    engine = create_engine(f"sqlite:///file:{path.absolute()}?mode=ro&uri=true")
+    try:
+        with engine.connect() as connection:
+            return present(connection)
+    except SQLAlchemyError as error:
+        raise StorageError(f"cannot open the data base {path}: {cause(error)}") from error
+    finally:
+        engine.dispose()
+
+
 def open_sqlite(path: Path) -> SqlDatabase:
     """A data base in one file, with write-ahead log; a commit returns when it is on disk.
 
