@@ -213,6 +213,8 @@ def test_the_command_packs_weights_without_calibration(digits, convert, tmp_path
         ("{folder}/w.npz --to {folder}/m.tflite --int8", "--int8: needs --calibration"),
         ("{folder}/w.npz --to {folder}/m.npz --int8 --calibration {folder}/some.npz", "is for inference models"),
         ("{folder}/w.npz --to {folder}/m.tflite --plan --int8-weights", "is for inference models"),
+        ("{folder}/w.npz --to {folder}/m.tflite --plan --batch-size 4", "--batch-size: is for inference models"),
+        ("{folder}/w.npz --to {folder}/./w.npz", "--to: is one of the files that are read"),
         ("{folder}/w.npz --to {folder}/m.tflite --calibration {folder}/some.npz", "--calibration: is for --int8 only"),
         ("{folder}/w.npz --to {folder}/m.tflite --int8-weights --int8-io", "--int8-io: is for --int8 only"),
         ("{folder}/w.npz --to {folder}/m.tflite --evaluation {folder}/test.npz", "--evaluation: is for"),

@@ -49,7 +49,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--plan", action="store_true", dest="as_plan", help="write a plan that starts from the weights")
     parser.add_argument(
-        "--batch-size", metavar="N", type=int, default=1, help="of the inference model: 1 (default) or the plan's own"
+        "--batch-size", metavar="N", type=int, help="of the inference model: 1 (default) or the plan's own"
     )
     kinds = parser.add_mutually_exclusive_group()
     kinds.add_argument("--int8", action="store_true", help="compute in int8; needs --calibration and TensorFlow")
@@ -90,7 +90,9 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         elif options.as_plan:
             content = weights_into_plan(plan, vector)
         else:
-            content = plan_to_inference(plan, vector, batch_size=options.batch_size)
+            content = plan_to_inference(
+                plan, vector, batch_size=1 if options.batch_size is None else options.batch_size
+            )
             if options.int8 or options.int8_weights:
                 content, report = _smaller(options, plan, manifest, vector, content)
     write_atomically(output, content)
@@ -107,6 +109,10 @@ def _check(options: argparse.Namespace) -> None:
         raise ConfigError(f"must end in .tflite, {', '.join(FORMATS)}", field="--to")
     if options.as_plan and output.suffix != ".tflite":
         raise ConfigError("a plan must end in .tflite", field="--to")
+    if output.resolve() in {one.resolve() for one in (options.plan, options.weights) if one is not None}:
+        raise ConfigError("is one of the files that are read: choose another name", field="--to")
+    if options.batch_size is not None and (options.as_plan or output.suffix != ".tflite"):
+        raise ConfigError("is for inference models: a plan keeps the batch of its export", field="--batch-size")
     smaller = options.int8 or options.int8_weights
     if smaller and (options.as_plan or output.suffix != ".tflite"):
         raise ConfigError("is for inference models: leave out --plan, and end OUTPUT in .tflite", field="--int8")
