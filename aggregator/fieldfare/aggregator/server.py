@@ -26,6 +26,7 @@ from fieldfare.aggregator.service import (
     DeviceGuard,
     DeviceService,
     Pumps,
+    Uncopied,
     Workers,
     look_around,
     watch_revocations,
@@ -351,7 +352,7 @@ def _server(
 ) -> "grpc.aio.Server":
     return grpc.aio.server(
         options=_options(settings, message_bytes),
-        interceptors=interceptors,
+        interceptors=(*interceptors, Uncopied()),
         maximum_concurrent_rpcs=settings.limits.max_calls,
     )
 

@@ -175,3 +175,4 @@ def test_the_size_of_a_stream_is_that_of_its_messages(payload_bytes: int, receip
     kept = replace(report(), payload=bytes(payload_bytes))
     stream = ReportStream(kept, receipt_only=receipt_only, chunk_bytes=128)
     assert stream.size_bytes() == sum(message.ByteSize() for message in stream)
+    assert list(stream.encoded()) == [message.SerializeToString() for message in stream]

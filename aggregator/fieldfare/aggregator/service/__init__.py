@@ -6,6 +6,7 @@ from fieldfare.aggregator.service._device_service import DeviceService
 from fieldfare.aggregator.service._pumps import Pumps
 from fieldfare.aggregator.service._replicas import look_around
 from fieldfare.aggregator.service._revocations import watch_revocations
+from fieldfare.aggregator.service._uncopied import Uncopied
 from fieldfare.aggregator.service._workers import Workers
 from fieldfare.aggregator.service.guards import AdminGuard, DeviceGuard
 
@@ -16,6 +17,7 @@ __all__ = [
     "DeviceGuard",
     "DeviceService",
     "Pumps",
+    "Uncopied",
     "Workers",
     "look_around",
     "watch_revocations",

@@ -14,6 +14,7 @@ from fieldfare.aggregator.service._artifacts import send_artifact
 from fieldfare.aggregator.service._errors import on_the_wire
 from fieldfare.aggregator.service._pumps import Pumps
 from fieldfare.aggregator.service._records import audit_to_proto, device_to_proto, page_size, read_validity
+from fieldfare.aggregator.service._uncopied import RecentChunks
 from fieldfare.aggregator.service._workers import Workers
 from fieldfare.aggregator.settings import ServerSettings
 from fieldfare.core.errors import ConfigError, ProtocolError
@@ -48,6 +49,7 @@ class AdminService(admin_pb2_grpc.AdminServicer):
         self._engine = engine
         self._pumps = pumps
         self._workers = workers
+        self._recent = RecentChunks()
         self._settings = settings
         self._incoming = incoming
         self._protection = protection
@@ -93,10 +95,10 @@ class AdminService(admin_pb2_grpc.AdminServicer):
 
     async def FetchArtifact(  # noqa: N802
         self, request: aggregator_pb2.FetchArtifactRequest, context: _Context
-    ) -> AsyncIterator[aggregator_pb2.ArtifactChunk]:
+    ) -> AsyncIterator[Any]:  # `EncodedChunk`, which `Uncopied` writes
         """Any plan or checkpoint."""
         async with on_the_wire(context):
-            async for chunk in send_artifact(self._engine, self._workers, request, None):
+            async for chunk in send_artifact(self._engine, self._workers, self._recent, request, None):
                 yield chunk
 
     async def CreateEnrollmentKeys(  # noqa: N802

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 from fieldfare.aggregator.engine import Engine
+from fieldfare.aggregator.service._uncopied import EncodedChunk, RecentChunks, encode_chunk
 from fieldfare.aggregator.service._workers import Workers
 from fieldfare.aggregator.storage import DamagedError
 from fieldfare.core.errors import ProtocolError
@@ -13,13 +14,18 @@ CHUNK_BYTES = 2**20
 
 
 async def send_artifact(
-    engine: Engine, workers: Workers, request: aggregator_pb2.FetchArtifactRequest, sealed: bytes | None
-) -> AsyncIterator[aggregator_pb2.ArtifactChunk]:
+    engine: Engine,
+    workers: Workers,
+    recent: RecentChunks,
+    request: aggregator_pb2.FetchArtifactRequest,
+    sealed: bytes | None,
+) -> AsyncIterator[EncodedChunk]:
     """The artifact's chunks.
 
     Args:
         engine: where it is.
         workers: read from disk.
+        recent: chunks that need not be read again.
         request: which one, and from where on.
         sealed: the device's ticket; None for administration.
 
@@ -34,9 +40,13 @@ async def send_artifact(
         raise ProtocolError(f"the offset {request.offset} is beyond the artifact's {size} bytes")
     offset = request.offset
     while offset < size:
-        data = await workers.run(engine.read_artifact, request.sha256, offset, CHUNK_BYTES)
-        if not data:
-            raise DamagedError(f"the artifact ends at {offset} of {size} bytes")
-        yield aggregator_pb2.ArtifactChunk(offset=offset, data=data)
-        engine.count_download(ticket, len(data))
-        offset += len(data)
+        chunk = recent.get(request.sha256, offset)
+        if chunk is None:
+            data = await workers.run(engine.read_artifact, request.sha256, offset, CHUNK_BYTES)
+            if not data:
+                raise DamagedError(f"the artifact ends at {offset} of {size} bytes")
+            chunk = encode_chunk(offset, data)
+            recent.keep(request.sha256, offset, chunk)
+        yield chunk
+        engine.count_download(ticket, chunk.nbytes)
+        offset += chunk.nbytes

@@ -12,6 +12,7 @@ from fieldfare.aggregator.service._check_ins import CheckIns
 from fieldfare.aggregator.service._errors import on_the_wire
 from fieldfare.aggregator.service._pumps import Pumps
 from fieldfare.aggregator.service._reporting import Reporting
+from fieldfare.aggregator.service._uncopied import RecentChunks
 from fieldfare.aggregator.service._workers import Workers
 from fieldfare.aggregator.settings import ServerSettings
 from fieldfare.protos.v1 import aggregator_pb2, aggregator_pb2_grpc
@@ -38,6 +39,7 @@ class DeviceService(aggregator_pb2_grpc.AggregatorServicer):
     ) -> None:
         self._engine = engine
         self._workers = workers
+        self._recent = RecentChunks()
         self._enrollment = enrollment
         self._reporting = Reporting(engine, pumps, workers, settings)
         self.check_ins = CheckIns(engine, settings)
@@ -69,10 +71,10 @@ class DeviceService(aggregator_pb2_grpc.AggregatorServicer):
 
     async def FetchArtifact(  # noqa: N802
         self, request: aggregator_pb2.FetchArtifactRequest, context: _Context
-    ) -> AsyncIterator[aggregator_pb2.ArtifactChunk]:
+    ) -> AsyncIterator[Any]:  # `EncodedChunk`, which `Uncopied` writes
         """A plan or checkpoint of the ticket's task."""
         async with on_the_wire(context):
-            async for chunk in send_artifact(self._engine, self._workers, request, request.ticket):
+            async for chunk in send_artifact(self._engine, self._workers, self._recent, request, request.ticket):
                 yield chunk
 
     async def Report(  # noqa: N802

@@ -12,8 +12,10 @@ from fieldfare.core.client_tls import ClientTls, read_client_tls
 from fieldfare.core.errors import TransportError
 from fieldfare.protos.v1 import aggregator_pb2
 from fieldfare.sdk.transport._errors import transport_error
+from fieldfare.sdk.transport._messages import ReportStream
 
 _LOOK_EVERY_S = 0.2
+_REPORT = "/fieldfare.protos.v1.Aggregator/Report"
 _MAX_MESSAGE_BYTES = 4 * 2**20
 _OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
@@ -69,6 +71,10 @@ class GrpcTransport:
         self._transfer_timeout_s = transfer_timeout.total_seconds()
         self._channel = _channel(parsed, read_client_tls(tls_ca, tls_cert, tls_key))
         self._stub: Any = aggregator_pb2_grpc.AggregatorStub(self._channel)
+        # Not the stub's: a payload that is bytes already would be copied three times to become a message.
+        self._report: Any = self._channel.stream_unary(
+            _REPORT, request_serializer=_serialized, response_deserializer=aggregator_pb2.Receipt.FromString
+        )
         self._metadata: tuple[tuple[str, str], ...] = ()
         self._closed = False
 
@@ -110,7 +116,8 @@ class GrpcTransport:
         """Stream a report; an answer that comes before the end of the stream ends it."""
         with self._errors():
             timeout, metadata = self._transfer_timeout_s, self._metadata
-            receipt: aggregator_pb2.Receipt = self._stub.Report(iter(requests), timeout=timeout, metadata=metadata)
+            messages = requests.encoded() if isinstance(requests, ReportStream) else iter(requests)
+            receipt: aggregator_pb2.Receipt = self._report(messages, timeout=timeout, metadata=metadata)
         return receipt
 
     def close(self) -> None:
@@ -128,6 +135,10 @@ class GrpcTransport:
             yield
         except grpc.RpcError as error:
             raise transport_error(error, self._address) from error
+
+
+def _serialized(message: bytes | aggregator_pb2.ReportRequest) -> bytes:
+    return message if isinstance(message, bytes) else message.SerializeToString()
 
 
 def _result(call: Any, stop: threading.Event | None) -> aggregator_pb2.CheckInResponse:

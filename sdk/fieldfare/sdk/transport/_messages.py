@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from fieldfare.core.framing import bytes_field_head
 from fieldfare.core.sessions import KeptReport
 from fieldfare.protos.v1 import aggregator_pb2
 
+_DATA = aggregator_pb2.ReportRequest.DATA_FIELD_NUMBER
 DEFAULT_CHUNK_BYTES = 2**20
 """The most that the protocol allows: a message costs about as much as copying 100 kB."""
 
@@ -33,13 +35,25 @@ class ReportStream:
             yield aggregator_pb2.ReportRequest(data=payload[start : start + self.chunk_bytes])
         yield self._closing()
 
+    def encoded(self) -> Iterator[bytes]:
+        """The same messages as they go out; the payload is copied once."""
+        yield self._opening().SerializeToString()
+        if self.receipt_only:
+            return
+        payload = memoryview(self.report.payload)
+        for start in range(0, len(payload), self.chunk_bytes):
+            data = payload[start : start + self.chunk_bytes]
+            yield b"".join((bytes_field_head(_DATA, len(data)), data))
+        yield self._closing().SerializeToString()
+
     def size_bytes(self) -> int:
         """Bytes of all messages together, found without making those that carry the payload."""
         if self.receipt_only:
             return self._opening().ByteSize()
         whole, rest = divmod(len(self.report.payload), self.chunk_bytes)
-        data = whole * _data_message_bytes(self.chunk_bytes) + (_data_message_bytes(rest) if rest else 0)
-        return self._opening().ByteSize() + data + self._closing().ByteSize()
+        lengths = [self.chunk_bytes] * whole + [rest] * bool(rest)
+        heads = sum(len(bytes_field_head(_DATA, length)) for length in lengths)
+        return self._opening().ByteSize() + heads + len(self.report.payload) + self._closing().ByteSize()
 
     def _opening(self) -> aggregator_pb2.ReportRequest:
         header = self.report.header
@@ -50,8 +64,3 @@ class ReportStream:
 
     def _closing(self) -> aggregator_pb2.ReportRequest:
         return aggregator_pb2.ReportRequest(trailer=aggregator_pb2.ReportTrailer(sha256=self.report.digest))
-
-
-def _data_message_bytes(length: int) -> int:
-    """Bytes of a message with so many payload bytes: a tag, the length in groups of 7 bits, the payload."""
-    return 1 + (length.bit_length() + 6) // 7 + length
