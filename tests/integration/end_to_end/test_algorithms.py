@@ -89,6 +89,8 @@ def expected(spec: TaskSpec, stores: list[ExampleStore]) -> list[float]:
         task(AggregationSpec(Algorithm.FEDYOGI, server_learning_rate=0.1)),
         task(AggregationSpec(Algorithm.FEDPROX), proximal_mu=0.5),
         task(AggregationSpec(Algorithm.SCAFFOLD, Weighting.UNIFORM)),
+        # Every buffer needs all devices, so none is stale: federated averaging.
+        task(AggregationSpec(Algorithm.FEDBUFF)),
     ],
     ids=lambda spec: f"{spec.aggregation.algorithm.name}-{spec.aggregation.weighting.name}",
 )
