@@ -17,6 +17,7 @@ import fieldfare.protos.v1 as wire
 from fieldfare.core.aggregation import FixedPointSum, SumBounds
 from fieldfare.core.encodings import FLOAT16, FLOAT32, encode_update
 from fieldfare.core.rounds import Ticket, seal_ticket
+from fieldfare.core.server_optimizers import CONTROL
 from fieldfare.core.weights import TensorSpec, pack_weights
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -134,5 +135,7 @@ FORMATS = {
     "ticket": TICKET,
     "update_float32": encode_update(FLOAT32, VECTOR),
     "update_float16": encode_update(FLOAT16, VECTOR),
+    "update_two_vectors": encode_update(FLOAT16, np.concatenate([VECTOR, VECTOR[::-1]]), parts=2),
+    "control_file": pack_weights((TensorSpec(CONTROL, "float32", VECTOR.shape),), VECTOR),
 }
 """Name of a byte format to the bytes that core writes today."""

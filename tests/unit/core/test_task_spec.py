@@ -194,10 +194,10 @@ def target(metric: str = "loss", value: float = 1.0, **changes) -> TaskSpec:
         ("aggregation.krum_selected", "MULTI_KRUM only", lambda: aggregation(krum_selected=3)),
         ("aggregation.krum_selected", "1 to 4", lambda: krum(combiner=Combiner.MULTI_KRUM, byzantine=1)),
         ("aggregation.krum_selected", "1 to 5", lambda: krum(combiner=Combiner.MULTI_KRUM, krum_selected=0)),
-        ("aggregation.min_snapshot_updates", "1 to 1 with KRUM", lambda: krum(min_snapshot_updates=2)),
+        ("aggregation.min_snapshot_updates", "at most 1 with KRUM", lambda: krum(min_snapshot_updates=2)),
         (
             "aggregation.min_snapshot_updates",
-            "1 to 2 with MULTI_KRUM",
+            "at most 2 with MULTI_KRUM",
             lambda: krum(combiner=Combiner.MULTI_KRUM, krum_selected=2, min_snapshot_updates=3),
         ),
         ("aggregation.max_norm", "1e-30 to 1e30", lambda: aggregation(max_norm=-1.0)),

@@ -64,5 +64,5 @@ def _check_combiner(aggregation: AggregationSpec) -> None:
     # The checkpoint after a commit tells what was selected; no fewer devices may be in it than in a snapshot.
     selected = {Combiner.KRUM: 1, Combiner.MULTI_KRUM: aggregation.krum_selected}.get(aggregation.combiner)
     if selected is not None:
-        words = f"must be 1 to {selected} with {name}: its checkpoint holds the mean of {selected} update(s)"
+        words = f"must be at most {selected} with {name}, whose checkpoint shows the mean of so many updates"
         need(aggregation.min_snapshot_updates <= selected, "aggregation.min_snapshot_updates", words)

@@ -70,7 +70,7 @@ class LiteRtTrainer:
             if control is None:
                 raise StateError("SCAFFOLD needs the control variates of device and server")
             step = _OwnSteps(runtime, checkpoint, lambda w, g: scaffold_step(w, g, control, learning_rate=rate))
-        done = _descend(step, runtime.manifest.batch_size, examples, local, rng, interrupt)
+        done = _descend(step, rate, runtime.manifest.batch_size, examples, local, rng, interrupt)
         end = step.weights
         vector = end - checkpoint
         if algorithm is Algorithm.SCAFFOLD and control is not None:
@@ -140,6 +140,7 @@ class _Passes:
 
 def _descend(
     step: Callable[[Examples], float],
+    rate: float,
     batch: int,
     examples: Examples,
     local: LocalTrainingSpec,
@@ -159,7 +160,7 @@ def _descend(
             picked = order[start : start + batch]
             loss = step(take_rows(examples, picked))
             if not math.isfinite(loss):
-                raise PlanError(f"the loss is {loss} after {steps} steps: the learning rate may be too high")
+                raise PlanError(f"the loss is {loss} after {steps} steps: the learning rate {rate:g} may be too high")
             loss_sum += loss * len(picked)
             seen += len(picked)
             steps += 1
