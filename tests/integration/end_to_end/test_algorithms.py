@@ -10,7 +10,15 @@ import pytest
 
 from fieldfare.aggregator import AdminClient, Aggregator, ServerSettings
 from fieldfare.core.rounds import PaceSettings
-from fieldfare.core.tasks import AggregationSpec, Algorithm, CohortSpec, LocalTrainingSpec, TaskSpec, Weighting
+from fieldfare.core.tasks import (
+    AggregationSpec,
+    Algorithm,
+    CohortSpec,
+    Combiner,
+    LocalTrainingSpec,
+    TaskSpec,
+    Weighting,
+)
 from fieldfare.core.weights import unpack_weights
 from fieldfare.protos.v1 import task_pb2
 from fieldfare.sdk import ExampleStore
@@ -91,8 +99,12 @@ def expected(spec: TaskSpec, stores: list[ExampleStore]) -> list[float]:
         task(AggregationSpec(Algorithm.SCAFFOLD, Weighting.UNIFORM)),
         # Every buffer needs all devices, so none is stale: federated averaging.
         task(AggregationSpec(Algorithm.FEDBUFF)),
+        task(AggregationSpec(combiner=Combiner.MEDIAN)),
+        task(AggregationSpec(Algorithm.DSGD, combiner=Combiner.TRIMMED_MEAN, trim=0.2, server_learning_rate=0.1)),
+        task(AggregationSpec(min_snapshot_updates=1, combiner=Combiner.KRUM, byzantine=1)),
+        task(AggregationSpec(Algorithm.FEDAVGM, combiner=Combiner.MULTI_KRUM, byzantine=1, krum_selected=3)),
     ],
-    ids=lambda spec: f"{spec.aggregation.algorithm.name}-{spec.aggregation.weighting.name}",
+    ids=lambda spec: "-".join(getattr(spec.aggregation, key).name for key in ("algorithm", "weighting", "combiner")),
 )
 def test_the_fleet_computes_what_the_equations_say(spec, plan, stores, aggregator, tmp_path) -> None:
     members = [
