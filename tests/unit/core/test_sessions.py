@@ -28,6 +28,7 @@ from fieldfare.core.sessions import (
     participate,
     read_assignment,
 )
+from fieldfare.core.signing import MAX_PLAN_SIGNATURES, sign_plan
 from fieldfare.core.tasks import Algorithm, LocalTrainingSpec, NextRound
 from fieldfare.core.weights import TensorSpec
 from fieldfare.protos.v1 import aggregator_pb2 as pb
@@ -81,10 +82,10 @@ def receipt(name: str, seconds: float = 7, detail: str = "") -> pb.Receipt:
 class Drive:
     """Carries a session by hand; the clock moves with `Wait` only."""
 
-    def __init__(self, kept: KeptReport | None = None, **settings) -> None:
+    def __init__(self, kept: KeptReport | None = None, publishers: frozenset[bytes] = frozenset(), **settings) -> None:
         self.now = START
         self.capabilities = pb.Capabilities(sdk="test")
-        identity = DeviceIdentity("people", b"d" * 16, self.capabilities)
+        identity = DeviceIdentity("people", b"d" * 16, self.capabilities, publishers)
         self.session = participate(
             identity,
             lambda _: SPECS,
@@ -257,6 +258,27 @@ def test_a_kept_report_that_never_arrived_is_sent_again():
     drive.expect(Send, receipt("LATE"))
     drive.expect(Forget)
     assert drive.action.ended is Ended.LATE
+
+
+SIGNED = sign_plan(bytes(32), b"p" * 32)
+OTHER = sign_plan(b"o" * 32, b"p" * 32)
+
+
+def test_a_plan_of_a_trusted_publisher_is_worked_with():
+    drive = Drive(publishers=frozenset([SIGNED.public_key])).to_send(plan_signatures=[OTHER, SIGNED])
+    drive.expect(Send, receipt("ACCEPTED"))
+
+
+@pytest.mark.parametrize(
+    "signatures", [[], [OTHER], [sign_plan(bytes(32), b"x" * 32)], [OTHER] * MAX_PLAN_SIGNATURES + [SIGNED]]
+)
+def test_any_other_plan_is_given_up_before_a_byte_of_it_is_fetched(signatures):
+    drive = Drive(publishers=frozenset([SIGNED.public_key]))
+    drive.expect(CheckIn, answer(plan_signatures=signatures))
+    report = drive.expect(Send, receipt("ACCEPTED")).report
+    assert report.header == pb.ReportHeader(ticket=b"ticket", device_id=b"d" * 16, outcome=pb.OUTCOME_FAILED)
+    assert drive.action.ended is Ended.WITHDRAWN
+    assert "not signed by a publisher that this device trusts" in drive.action.detail
 
 
 @pytest.mark.parametrize("outcome", [pb.OUTCOME_TOO_FEW_EXAMPLES, pb.OUTCOME_CONDITIONS, pb.OUTCOME_FAILED])
