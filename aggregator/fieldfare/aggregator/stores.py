@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fieldfare.aggregator.settings import StorageSettings
 from fieldfare.aggregator.storage import (
     BlobStore,
+    CachedBlobStore,
     FolderBlobStore,
     SqlDatabase,
     StateFolder,
@@ -46,7 +47,7 @@ def open_stores(folder: StateFolder, settings: StorageSettings) -> Iterator[Stor
         with contextlib.closing(open_sqlite(folder.database_file)) as database:
             yield Stores(database, FolderBlobStore(folder.blobs))
         return
-    blobs = open_blobs(settings.blobs)
+    blobs = CachedBlobStore(open_blobs(settings.blobs), FolderBlobStore(folder.cache), settings.max_cache_bytes)
     with contextlib.closing(open_postgresql(settings.database)) as database:
         name = settings.replica or re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())[:40]
         # A name is used once: what a process of the same machine wrote before it died is not this one's.

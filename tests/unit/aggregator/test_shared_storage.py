@@ -1,5 +1,6 @@
 """What is particular to PostgreSQL and to S3, beyond the contracts in test_storage.py."""
 
+import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -8,7 +9,15 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
 
-from fieldfare.aggregator.storage import ObjectBlobStore, open_blobs, open_postgresql
+from fieldfare.aggregator.storage import (
+    CachedBlobStore,
+    DamagedError,
+    FolderBlobStore,
+    ObjectBlobStore,
+    artifact_key,
+    open_blobs,
+    open_postgresql,
+)
 from fieldfare.aggregator.storage.sql import _tables as t
 from fieldfare.core.errors import ConfigError, StorageError
 from tests.support.commands import free_port
@@ -96,6 +105,28 @@ def test_a_large_blob_goes_in_parts(s3: S3Server, monkeypatch: pytest.MonkeyPatc
     store.put("large", (content[at : at + 2**20] for at in range(0, len(content), 2**20)))
     assert store.get("large") == content
     assert store.read("large", 40 * 2**20 + 3, 5) == b"\3\4\5\6\7"
+
+
+def test_artifacts_are_read_from_the_shared_store_once(tmp_path: Path) -> None:
+    inner, local = FolderBlobStore(tmp_path / "inner"), FolderBlobStore(tmp_path / "local")
+    local.put("artifacts/left", [b"x"])
+    store = CachedBlobStore(inner, local, 20)
+    keys = []
+    for content in (b"first" * 2, b"second" * 2, b"third" * 20):
+        keys.append(artifact_key(hashlib.sha256(content).digest()))
+        store.put(keys[-1], [content])
+    assert store.read(keys[0], 5, 3) == b"fir"
+    inner.delete(keys[0])
+    assert store.read(keys[0], 0, 5) == b"first"
+    assert list(local.keys()) == [keys[0]]
+    # Twelve bytes more do not fit beside these ten, and what is larger than all is kept alone.
+    assert store.read(keys[1], 0, 6) == b"second"
+    assert list(local.keys()) == [keys[1]]
+    assert store.read(keys[2], 5, 5) == b"third"
+    assert list(local.keys()) == [keys[2]]
+    inner.put(keys[1], [b"damaged"])
+    with pytest.raises(DamagedError, match="does not match its name"):
+        store.read(keys[1], 0, 1)
 
 
 def test_replicas_leave_each_others_files_in_a_shared_folder(tmp_path: Path) -> None:

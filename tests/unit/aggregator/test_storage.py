@@ -10,6 +10,7 @@ import pytest
 
 from fieldfare.aggregator.storage import (
     BlobStore,
+    CachedBlobStore,
     CheckpointRecord,
     DamagedError,
     Database,
@@ -36,12 +37,14 @@ ROUND = RoundRecord(TASK.task_id, 1, NextRound.TRAINING, 0, NOW)
 DEVICES = [bytes([index]) * 16 for index in range(4)]
 
 
-@pytest.fixture(params=["folder", "shared folder", "s3"])
+@pytest.fixture(params=["folder", "shared folder", "s3", "cached"])
 def blobs(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BlobStore:
     if request.param == "folder":
         return FolderBlobStore(tmp_path / "blobs")
     if request.param == "shared folder":
         return open_blobs(f"file://{tmp_path}/blobs")
+    if request.param == "cached":
+        return CachedBlobStore(FolderBlobStore(tmp_path / "blobs"), FolderBlobStore(tmp_path / "cache"), 100)
     server: S3Server = request.getfixturevalue("s3")
     for name, value in server.environment.items():
         monkeypatch.setenv(name, value)

@@ -111,7 +111,8 @@ class Work:
 
 
 class World:
-    def __init__(self, folder: Path, settings: ServerSettings | None = None) -> None:
+    def __init__(self, folder: Path, settings: ServerSettings | None = None, replica: str = "") -> None:
+        self.replica, self.lives = replica, 0
         self.folder = folder
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
         self.settings = settings or ServerSettings()
@@ -123,7 +124,8 @@ class World:
 
     def start(self, unreadable: str = "") -> None:
         self.database = FlakyDatabase(open_sqlite(self.folder / "fieldfare.db"))
-        self.blobs = FlakyBlobs(FolderBlobStore(self.folder / "blobs"))
+        self.blobs = FlakyBlobs(FolderBlobStore(self.folder / "blobs", shared=bool(self.replica)))
+        self.lives += 1
         self.blobs.unreadable = unreadable
         self.engine = Engine(
             self.database,
@@ -133,6 +135,7 @@ class World:
             uniform=lambda: 0.5,
             observer=self._observe,
             scratch=self.folder / "incoming",
+            replica=self.replica and f"{self.replica}-{self.lives}",
         )
         self.engine.start()
 

@@ -75,6 +75,7 @@ class SharedRounds:
         self._patience = patience
         self._clock = clock
         self._joined = 0
+        self._parts: dict[str, tuple[int, str]] = {}
 
     def check(self, spec: TaskSpec) -> None:
         """See `RoundStore.check`."""
@@ -132,19 +133,24 @@ class SharedRounds:
 
     def taken_up(self, record: RoundRecord, checkpoint: Artifact, rules: ReportRules, now: datetime) -> OpenRound:
         """See `RoundStore.taken_up`: with nothing in memory; what other names have written stays theirs."""
+        number, part = self._parts.get(record.task_id, (0, ""))
+        if number == record.number:
+            # This process forgets what it held under its last name, so nobody should count on it any more.
+            nothing = ShareRecord(part, 0, 0, frozenset(), now)
+            self._database.parts.publish(record.task_id, number, nothing)
         return self._join(record, checkpoint, rules, now)
 
     def _join(self, record: RoundRecord, checkpoint: Artifact, rules: ReportRules, now: datetime) -> OpenRound:
         self._joined += 1
+        part = f"{self._replica}.{self._joined}"
+        self._parts[record.task_id] = (record.number, part)
         spec = cohort_of(rules.spec, record.kind)
         machine = SharedRound(spec, now, record.started_at + spec.selection_timeout)
         # The first claim is made without being asked: whoever joins has devices that wait, or soon will have.
         machine.has_places(now)
         own = RoundRecord(record.task_id, record.number, record.kind, record.checkpoint_version, record.started_at)
         accumulator = Accumulator(empty_sum(own, rules), MetricTotals())
-        return OpenRound(
-            own, checkpoint, rules, machine, accumulator, shared=machine, part=f"{self._replica}.{self._joined}"
-        )
+        return OpenRound(own, checkpoint, rules, machine, accumulator, shared=machine, part=part)
 
     def snapshot(self, current: OpenRound) -> SnapshotRecord | None:
         """See `RoundStore.snapshot`."""

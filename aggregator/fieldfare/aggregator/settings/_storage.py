@@ -22,6 +22,7 @@ class StorageSettings:
         replica: name of this replica in the log and in the data base; none takes the machine's.
         poll: how often a replica looks at what the others have done.
         replica_patience: a replica that was silent for this long is taken for dead. Clocks must differ by less.
+        max_cache_bytes: plans and checkpoints of a shared store that are kept on this machine's disk.
         unused_for: age at which a blob to which no row refers is removed, where storage is shared.
         retry_first: wait before a failed write to storage is tried again; doubles from there.
         retry_longest: no such wait is longer.
@@ -35,6 +36,7 @@ class StorageSettings:
     replica: str | None = None
     poll: timedelta = timedelta(milliseconds=250)
     replica_patience: timedelta = timedelta(seconds=10)
+    max_cache_bytes: int = 4 * 2**30
     unused_for: timedelta = timedelta(days=1)
     retry_first: timedelta = timedelta(milliseconds=200)
     retry_longest: timedelta = timedelta(seconds=30)
@@ -46,6 +48,7 @@ class StorageSettings:
         need(not secret, _SECTION, "database", "give the password in PGPASSWORD or ~/.pgpass instead")
         named = self.replica is None or _NAME.fullmatch(self.replica) is not None
         need(named, _SECTION, "replica", "must have 1 to 40 letters, digits, '.', '_' and '-'")
+        need(self.max_cache_bytes >= 1, _SECTION, "max_cache_bytes", "must be at least 1")
         positive(_SECTION, self, "poll", "replica_patience", "unused_for", "retry_first", "retry_longest")
         need(self.poll * 4 <= self.replica_patience, _SECTION, "replica_patience", "must be at least four times poll")
         hour = timedelta(hours=1)

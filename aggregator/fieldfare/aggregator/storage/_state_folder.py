@@ -52,6 +52,11 @@ class StateFolder:
         return self.root / "blobs"
 
     @property
+    def cache(self) -> Path:
+        """Artifacts of a shared store."""
+        return self.root / "cache"
+
+    @property
     def incoming(self) -> Path:
         """Plans and checkpoints that are on their way in; emptied at every start."""
         return self.root / "incoming"

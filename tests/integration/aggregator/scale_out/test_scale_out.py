@@ -9,13 +9,13 @@ import pytest
 from sqlalchemy import text
 
 from fieldfare.aggregator import AdminClient
-from fieldfare.aggregator.storage import SqlDatabase, open_postgresql
+from fieldfare.aggregator.storage import open_postgresql
 from fieldfare.core.tasks import AggregationSpec, CohortSpec, TaskSpec
 from fieldfare.core.weights import unpack_weights
 from fieldfare.protos.v1 import task_pb2
-from tests.integration.aggregator.fleet import update_of
+from tests.integration.aggregator.restless import Fleet, check_against_oracle
 from tests.integration.aggregator.scale_out.balancer import Balancer
-from tests.integration.aggregator.scale_out.replicas import Fleet, Replica
+from tests.integration.aggregator.scale_out.replicas import Replica
 from tests.support.fleet_threads import wait_until
 from tests.support.shared_storage import PostgresServer, S3Server
 from tests.unit.aggregator.world import PLAN
@@ -48,26 +48,6 @@ def replicas(stores: tuple[str, str, dict[str, str]], tmp_path: Path) -> Iterato
             one.kill()
 
 
-def check_against_oracle(
-    database: SqlDatabase, task: str, status: task_pb2.TaskStatus, weights: np.ndarray, fleet: Fleet
-) -> None:
-    """Every round holds exactly the devices that it counts, each once, and nobody who was acknowledged is missing."""
-    expected = np.array([1, 2, 3], np.float64)
-    for one in status.rounds:
-        counted = database.counted(task, one.number)
-        assert {device for number, device in fleet.acknowledged if number == one.number} <= counted
-        if one.state == task_pb2.ROUND_STATE_ABANDONED:
-            assert not counted
-            continue
-        assert one.state == task_pb2.ROUND_STATE_COMMITTED
-        assert len(counted) == one.reported >= COHORT.minimum
-        updates = [update_of(device, one.number) for device in counted]
-        total = sum(count for _, count in updates)
-        assert one.examples == total
-        expected += sum(vector.astype(np.float64) * count for vector, count in updates) / total
-    np.testing.assert_allclose(weights, expected, atol=1e-6)
-
-
 @pytest.mark.slow
 def test_a_replica_killed_in_mid_round_costs_nothing_acknowledged(
     replicas: list[Replica], stores: tuple[str, str, dict[str, str]]
@@ -89,7 +69,7 @@ def test_a_replica_killed_in_mid_round_costs_nothing_acknowledged(
             weights = unpack_weights(admin.fetch(status.checkpoint))[1]
         assert status.reason == "5 rounds done", status.reason
         assert fleet.refused == []
-        check_against_oracle(database, task, status, weights, fleet)
+        check_against_oracle(database, status, weights, fleet, minimum=COHORT.minimum)
         with database._read() as connection:
             names = set(connection.scalars(text("select distinct replica from counted")))
             left = connection.scalar(text("select count(*) from snapshots")) + connection.scalar(
@@ -100,4 +80,4 @@ def test_a_replica_killed_in_mid_round_costs_nothing_acknowledged(
 
 
 def _acknowledged(fleet: Fleet, number: int) -> int:
-    return sum(one == number for one, _ in list(fleet.acknowledged))
+    return sum(one == number for _, one, _ in list(fleet.acknowledged))

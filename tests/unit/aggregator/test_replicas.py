@@ -1,0 +1,232 @@
+"""Two engines over one data base and one folder of blobs: what each may do while the other lives, lags or is gone."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fieldfare.aggregator.engine import Standing
+from fieldfare.core.errors import ConfigError
+from fieldfare.core.tasks import AggregationSpec, Algorithm, CohortSpec, Combiner, TaskAction
+from fieldfare.protos.v1 import task_pb2
+from tests.unit.aggregator.world import COHORT, SPEC, Work, World
+
+EIGHT = CohortSpec(8, 4, 1.5, timedelta(seconds=100), timedelta(seconds=60))
+WIDE = replace(SPEC, training=EIGHT, aggregation=AggregationSpec(min_snapshot_updates=2))
+
+
+class Pair:
+    """Two replicas; `sync` lets both look at what the other has written."""
+
+    def __init__(self, folder: Path) -> None:
+        self.red = World(folder, replica="red")
+        self.blue = World(folder, replica="blue")
+
+    def submit(self, spec: object = WIDE) -> None:
+        self.red.submit(spec)  # type: ignore[arg-type]
+        self.blue.task_id = self.red.task_id
+        self.blue.engine.look_around()
+        self.sync()
+
+    def sync(self) -> None:
+        for _ in range(2):
+            assert self.red.work()
+            assert self.blue.work()
+
+    def advance(self, seconds: float) -> None:
+        self.red.advance(seconds)
+        self.blue.advance(seconds)
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[Pair]:
+    made = Pair(tmp_path / "state")
+    yield made
+    made.red.database.close()
+    made.blue.database.close()
+
+
+def check_in(world: World, *indices: int) -> list[Work]:
+    """Ask until places were claimed."""
+    works = []
+    for index in indices:
+        if (work := world.check_in(index)) is None:
+            assert world.work()
+            work = world.check_in(index)
+        assert work is not None
+        works.append(work)
+    return works
+
+
+def test_both_add_up_one_round_and_the_mean_is_of_all(pair: Pair) -> None:
+    pair.submit()
+    reds, blues = check_in(pair.red, 0, 1, 2), check_in(pair.blue, 10, 11, 12, 13, 14)
+    for work in reds:
+        assert pair.red.report(work, (1, 0, 0))
+    for work in blues:
+        assert pair.blue.report(work, (9, 0, 0))
+    pair.sync()
+    assert {pair.red.standing(work) for work in reds} == {Standing.COUNTED}
+    assert {pair.blue.standing(work) for work in blues} == {Standing.COUNTED}
+    assert {pair.red.standing(work) for work in blues} == {Standing.COUNTED}
+    np.testing.assert_allclose(pair.blue.weights(1), [1 + (3 * 1 + 5 * 9) / 8, 2, 3], atol=1e-6)
+    (row,) = pair.red.status().rounds[:1]
+    assert (row.reported, row.state) == (8, task_pb2.ROUND_STATE_COMMITTED)
+    # Nobody's snapshot is left; and both are in the next round.
+    assert pair.red.snapshots() == []
+    assert {work.number for work in check_in(pair.red, 0) + check_in(pair.blue, 10)} == {2}
+
+
+def test_together_they_ask_no_more_than_the_cohort(pair: Pair) -> None:
+    pair.submit()
+    asked = 0
+    for index in range(40):
+        world = (pair.red, pair.blue)[index % 2]
+        if world.check_in(index) is None:
+            world.work()
+            asked += world.check_in(index) is not None
+        else:
+            asked += 1
+    assert asked == EIGHT.asked == 12
+
+
+def test_a_device_that_sent_its_report_to_both_counts_once(pair: Pair) -> None:
+    pair.submit()
+    works = check_in(pair.red, 0, 1, 2)
+    for work in works[:2]:
+        assert pair.red.report(work, (1, 0, 0))
+    # The answer is lost; the device finds the other replica before that has heard of it.
+    assert pair.blue.report(works[0], (1, 0, 0))
+    assert pair.blue.report(works[2], (4, 0, 0))
+    assert pair.red.work()
+    assert pair.blue.work()
+    assert [pair.blue.standing(work) for work in works] == [Standing.COUNTED, Standing.COUNTED, Standing.ABSENT]
+    assert pair.blue.report(works[2], (4, 0, 0))
+    others = check_in(pair.blue, 20, 21, 22, 23, 24)
+    for work in others:
+        assert pair.blue.report(work, (4, 0, 0))
+    pair.sync()
+    np.testing.assert_allclose(pair.red.weights(1), [1 + (2 * 1 + 6 * 4) / 8, 2, 3], atol=1e-6)
+
+
+def test_a_report_in_anothers_memory_is_pending_until_that_one_is_silent(pair: Pair) -> None:
+    pair.submit()
+    (work,) = check_in(pair.red, 0)
+    assert pair.red.report(work)
+    pair.sync()
+    assert pair.blue.standing(work) is Standing.IN_MEMORY
+    assert not pair.blue.report(work)
+    pair.advance(11)
+    assert pair.blue.work()
+    assert pair.blue.standing(work) is Standing.ABSENT
+    assert pair.blue.report(work)
+
+
+def test_what_a_dead_replica_had_on_disk_is_in_the_result(pair: Pair) -> None:
+    pair.submit()
+    dead = check_in(pair.red, 0, 1, 2)
+    for work in dead[:2]:
+        assert pair.red.report(work, (1, 0, 0))
+    assert pair.red.work()
+    assert pair.red.report(dead[2], (7, 7, 7))
+    pair.red.restart()
+    assert pair.blue.standing(dead[0]) is Standing.COUNTED
+    assert pair.red.standing(dead[2]) is Standing.ABSENT
+    assert pair.red.report(dead[2], (3, 0, 0))
+    for work in check_in(pair.blue, 20, 21, 22, 23, 24, 25):
+        assert pair.blue.report(work, (3, 0, 0))
+    pair.sync()
+    # The goal is eight: what one replica holds alone is not waited for, and was not acknowledged.
+    assert pair.red.standing(dead[2]) is Standing.GONE
+    np.testing.assert_allclose(pair.red.weights(1), [1 + (2 * 1 + 6 * 3) / 8, 2, 3], atol=1e-6)
+
+
+def test_a_commit_takes_a_snapshot_that_came_in_between(pair: Pair) -> None:
+    pair.submit()
+    reds, blues = check_in(pair.red, 0, 1, 2, 3), check_in(pair.blue, 10, 11, 12, 13)
+    for work in reds:
+        pair.red.report(work, (1, 0, 0))
+    for work in blues[:2]:
+        pair.blue.report(work, (5, 0, 0))
+    pair.sync()
+    for work in blues[2:]:
+        pair.blue.report(work, (5, 0, 0))
+    original = pair.blue.database._inner.parts.view
+    views = []
+
+    def view(*args: object) -> object:
+        """Just before blue merges, red writes a further report with a second one."""
+        if len(views) == 1:
+            for work in check_in(pair.red, 4, 5):
+                pair.red.report(work, (1, 0, 0))
+            pair.red.work()
+        views.append(1)
+        return original(*args)
+
+    pair.blue.database._inner.parts.view = view
+    pair.blue.work()
+    pair.sync()
+    status = pair.red.status()
+    assert status.checkpoint_version == 1
+    row = status.rounds[0]
+    counted = pair.red.database.counted(pair.red.task_id, 1)
+    assert len(counted) == row.reported
+    ones = len(counted & {work.device for work in reds} | counted - {work.device for work in [*reds, *blues]})
+    fives = len(counted) - ones
+    np.testing.assert_allclose(pair.red.weights(1), [1 + (ones + 5 * fives) / (ones + fives), 2, 3], atol=1e-6)
+
+
+def test_what_one_is_told_to_do_the_other_does(pair: Pair) -> None:
+    pair.submit()
+    pair.red.engine.control(pair.red.task_id, TaskAction.PAUSE)
+    pair.sync()
+    assert pair.blue.check_in(1) is None
+    pair.blue.engine.control(pair.blue.task_id, TaskAction.RESUME)
+    pair.sync()
+    works = check_in(pair.red, 0, 1)
+    for work in works:
+        pair.red.report(work)
+    pair.sync()
+    pair.blue.engine.control(pair.blue.task_id, TaskAction.CANCEL)
+    pair.sync()
+    assert pair.red.engine.active_tasks() == []
+    assert pair.red.standing(works[0]) is Standing.GONE
+
+
+def test_too_few_over_both_abandon_the_round_once(pair: Pair) -> None:
+    pair.submit()
+    (work,) = check_in(pair.red, 0)
+    pair.advance(100)
+    pair.sync()
+    states = [row.state for row in pair.blue.status().rounds]
+    assert states[0] == task_pb2.ROUND_STATE_ABANDONED
+    assert len(states) == 2
+    assert pair.blue.standing(work) is Standing.GONE
+
+
+@pytest.mark.parametrize(
+    "aggregation",
+    [
+        AggregationSpec(algorithm=Algorithm.FEDBUFF),
+        AggregationSpec(combiner=Combiner.MEDIAN),
+    ],
+)
+def test_what_needs_one_place_is_refused(pair: Pair, aggregation: AggregationSpec) -> None:
+    with pytest.raises(ConfigError, match="one replica only"):
+        pair.red.submit(replace(SPEC, training=COHORT, aggregation=aggregation))
+    assert pair.red.engine.active_tasks() == []
+
+
+def test_only_old_blobs_are_removed_where_others_write(pair: Pair) -> None:
+    pair.submit()
+    pair.red.blobs.put("artifacts/unused", [b"x"])
+    kept = set(pair.red.keys(""))
+    pair.red.engine.remove_unused()
+    assert set(pair.red.keys("")) == kept
+    # The store's clock is the file system's.
+    pair.red.now = pair.red.now.now(pair.red.now.tzinfo) + timedelta(days=2)
+    pair.red.engine.remove_unused()
+    assert set(pair.red.keys("")) == kept - {"artifacts/unused"}
