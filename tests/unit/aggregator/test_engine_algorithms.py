@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fieldfare.core.errors import UpdateError
+from fieldfare.core.errors import NotFoundError, UpdateError
 from fieldfare.core.plans import WeightRole
 from fieldfare.core.server_optimizers import server_optimizer
 from fieldfare.core.tasks import AggregationSpec, Algorithm, Weighting
@@ -160,3 +160,28 @@ def test_statistics_are_averaged_whatever_the_optimiser(tmp_path):
     mean = np.mean(np.array(UPDATES, "f8"), axis=0)
     assert weights[2] == np.float32(3.0 + mean[2])
     assert abs(weights[0] - 1.0 - mean[0]) > 0.1
+
+
+def test_the_states_of_other_optimisers_are_nobodys_to_fetch(tmp_path):
+    world = World(tmp_path)
+    world.submit(task(Algorithm.FEDADAM))
+    play_round(world)
+    state = world.database.newest_checkpoint(world.task_id).optimizer_state
+    work = world.check_in(0)
+    assert work is not None
+    with pytest.raises(NotFoundError, match="in the ticket's task"):
+        world.engine.artifact_size(state.sha256, work.assignment.ticket)
+    assert world.engine.artifact_size(state.sha256, None)[0] == state.size_bytes
+
+
+def test_a_slow_device_still_gets_the_control_variate_of_the_round_before(tmp_path):
+    world = World(tmp_path)
+    world.submit(task(Algorithm.SCAFFOLD, weighting=Weighting.UNIFORM))
+    play_round(world, [(*one, 1.0, 2.0, 3.0) for one in UPDATES])
+    slow, *others = check_in_all(world, 5)
+    for work in others:
+        assert world.report(work, (0.5, 0.5, 0.5, 1.0, 1.0, 1.0))
+    assert world.work()
+    control = slow.assignment.control
+    assert world.database.newest_checkpoint(world.task_id).optimizer_state.sha256 != control.sha256
+    assert world.engine.artifact_size(control.sha256, slow.assignment.ticket)[0] == control.size_bytes

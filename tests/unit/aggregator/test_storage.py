@@ -166,7 +166,9 @@ def test_a_round_from_snapshot_to_commit(database: Database) -> None:
     assert not database.is_counted(TASK.task_id, 1, DEVICES[3])
     assert database.rounds(TASK.task_id) == [done]
     assert database.rounds(TASK.task_id, after=1) == []
-    assert database.refers_to(b"s" * 32) == 9
+    assert database.refers_to(b"s" * 32) == database.refers_to(b"s" * 32, TASK.task_id) == 9
+    assert database.refers_to(b"s" * 32, "other") is None
+    assert database.refers_to(b"s" * 32, TASK.task_id, states=False) is None
     for late in (
         lambda: database.commit_round(done, []),
         lambda: database.save_snapshot(done, snapshot(3), [], at=NOW),

@@ -284,7 +284,9 @@ class Engine:
             for artifact in filter(None, (run.record.plan, run.checkpoint.artifact, run.control)):
                 if artifact.sha256 == sha256:
                     return artifact.size_bytes, ticket
-        size = self._database.refers_to(sha256, task_id)
+        # A server optimiser's state is nobody's to fetch, except for SCAFFOLD, where it is what devices correct with.
+        states = ticket is None or (run is not None and run.scaffold)
+        size = self._database.refers_to(sha256, task_id, states=states)
         if size is None:
             raise NotFoundError(f"there is no artifact {sha256.hex()}" + (" in the ticket's task" if ticket else ""))
         return size, ticket

@@ -167,8 +167,14 @@ class Database(Protocol):
         """The checkpoint with the highest version."""
         ...
 
-    def refers_to(self, sha256: bytes, task_id: str = "") -> int | None:
-        """Size in bytes of an artifact that the task (or any task) refers to; None where none does."""
+    def refers_to(self, sha256: bytes, task_id: str = "", *, states: bool = True) -> int | None:
+        """Size in bytes of an artifact that the task (or any task) refers to; None where none does.
+
+        Args:
+            sha256: the artifact.
+            task_id: the task; empty for any.
+            states: whether the states of server optimisers are looked through too.
+        """
         ...
 
     def forget_checkpoints(self, task_id: str, *, keep: int) -> Sequence[bytes]:

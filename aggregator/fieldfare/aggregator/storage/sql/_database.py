@@ -102,10 +102,10 @@ class SqlDatabase:
             raise DamagedError(f"task {task_id} has no checkpoint")
         return rows.to_checkpoint(row)
 
-    def refers_to(self, sha256: bytes, task_id: str = "") -> int | None:
+    def refers_to(self, sha256: bytes, task_id: str = "", *, states: bool = True) -> int | None:
         """See `Database.refers_to`."""
         with self._read() as connection:
-            return _size_of(connection, sha256, task_id)
+            return _size_of(connection, sha256, task_id, states=states)
 
     def forget_checkpoints(self, task_id: str, *, keep: int) -> Sequence[bytes]:
         """See `Database.forget_checkpoints`."""
@@ -116,7 +116,7 @@ class SqlDatabase:
             for row in old:
                 connection.execute(delete(t.checkpoints).where(c.task_id == task_id, c.version == row.version))
             digests = {digest for row in old for digest in (row.sha256, row.state_sha256) if digest is not None}
-            return [digest for digest in digests if _size_of(connection, digest, "") is None]
+            return [digest for digest in digests if _size_of(connection, digest, "", states=True) is None]
 
     def rounds(self, task_id: str, *, after: int = 0) -> list[RoundRecord]:
         """See `Database.rounds`."""
@@ -327,21 +327,18 @@ def _count_in(connection: Connection, record: RoundRecord, counts: _Counts, tota
         raise StorageError(f"round {record.number} counts {found} devices, but its sum holds {total} updates")
 
 
-def _size_of(connection: Connection, sha256: bytes, task_id: str) -> int | None:
+def _size_of(connection: Connection, sha256: bytes, task_id: str, *, states: bool) -> int | None:
     c = t.checkpoints.c
-    queries = (
+    queries = [
         select(t.tasks.c.plan_bytes, t.tasks.c.task_id).where(t.tasks.c.plan_sha256 == sha256),
         select(c.size_bytes, c.task_id).where(c.sha256 == sha256),
-    )
-    for query in queries:
+        select(c.state_bytes, c.task_id).where(c.state_sha256 == sha256),
+    ]
+    for query in queries if states else queries[:2]:
         only = query if not task_id else query.where(query.selected_columns.task_id == task_id)
         if (row := connection.execute(only.limit(1)).first()) is not None:
             return int(row[0])
-    if task_id:
-        # A server optimiser's state is nobody's to fetch; it only must not be removed while a row refers to it.
-        return None
-    size: int | None = connection.scalar(select(c.state_bytes).where(c.state_sha256 == sha256).limit(1))
-    return size
+    return None
 
 
 def _drop_snapshot(connection: Connection, record: RoundRecord) -> None:
