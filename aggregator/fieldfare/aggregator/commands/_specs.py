@@ -2,9 +2,11 @@
 
 import argparse
 import tomllib
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from fieldfare.aggregator.configuration import from_toml
 from fieldfare.core.errors import ConfigError
 from fieldfare.core.tasks import TaskSpec, task_spec_from_mapping
 
@@ -19,7 +21,19 @@ _FLAGS = {
     "evaluate_every": ("evaluate_every",),
     "algorithm": ("aggregation", "algorithm"),
     "combiner": ("aggregation", "combiner"),
+    "over_selection": ("training", "over_selection"),
+    "min_snapshot_updates": ("aggregation", "min_snapshot_updates"),
+    "clip_norm": ("aggregation", "clip_norm"),
+    "max_norm": ("aggregation", "max_norm"),
+    "kind": ("kind",),
+    "draft": ("draft",),
     "server_learning_rate": ("aggregation", "server_learning_rate"),
+}
+
+
+_DURATIONS = {
+    "report_timeout": ("training", "report_timeout"),
+    "min_separation": ("eligibility", "min_separation"),
 }
 
 
@@ -33,6 +47,13 @@ def spec_from_options(options: argparse.Namespace) -> TaskSpec:
     for flag, path in _FLAGS.items():
         if (value := getattr(options, flag)) is not None:
             _put(tree, path, value)
+    for flag, path in _DURATIONS.items():
+        if (text := getattr(options, flag)) is not None:
+            name = f"--{flag.replace('_', '-')}"
+            seconds = from_toml(text, timedelta, nbytes=False, name=name).total_seconds()
+            _put(tree, path, f"{seconds:f}s")
+    if options.encoding is not None:
+        tree["encoding"] = [options.encoding]
     if options.target is not None:
         metric, value = _target(options.target)
         _put(tree, ("target", "metric"), metric)

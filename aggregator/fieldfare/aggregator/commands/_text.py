@@ -1,5 +1,6 @@
 """Statuses as lines of text."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from fieldfare.protos.v1 import task_pb2, tensors_pb2
@@ -70,6 +71,30 @@ def _algorithm(spec: task_pb2.AggregationSpec) -> str:
     if spec.combiner == task_pb2.COMBINER_MEAN:
         combiner += " by examples" if spec.weighting == task_pb2.WEIGHTING_EXAMPLES else ", uniform"
     return f"{algorithm}, {combiner}"
+
+
+def round_lines(rounds: Sequence[task_pb2.RoundStatus]) -> list[str]:
+    """Rounds with every count, a line each."""
+    headings = (*_HEADINGS[:-4], "withdrew", "late", "twice", *_HEADINGS[-4:])
+    rows = []
+    for one in rounds:
+        cells = _round_cells(one)
+        rows.append((*cells[:-4], str(one.withdrawn), str(one.late), str(one.duplicates), *cells[-4:]))
+    return table(headings, rows) if rows else ["no rounds yet"]
+
+
+def refusal_lines(rounds: Iterable[task_pb2.RoundStatus]) -> list[str]:
+    """How many reports were refused for each reason, and in which round last; the most frequent first."""
+    counts: Counter[str] = Counter()
+    last: dict[str, int] = {}
+    for one in rounds:
+        for each in one.refusals:
+            counts[each.reason] += each.count
+            last[each.reason] = one.number
+    if not counts:
+        return ["no report was refused"]
+    rows = [(reason, str(count), str(last[reason])) for reason, count in counts.most_common()]
+    return table(("reason", "reports", "last in round"), rows)
 
 
 def _open_round(spec: task_pb2.TaskSpec, one: task_pb2.RoundStatus) -> str:

@@ -11,10 +11,17 @@ if TYPE_CHECKING:
     from fieldfare.aggregator import AdminClient
     from fieldfare.protos.v1.aggregator_pb2 import PlanSignature
 
+_CONTROLS = {
+    "start": "let a draft begin",
+    "pause": "hand out no new work",
+    "resume": "go on",
+    "cancel": "end a task for good",
+}
 _EXAMPLE = """examples:
   fieldfare task submit digits.tflite --population digits --name first --rounds 20 --target accuracy=0.95 --watch
   fieldfare task list
-  fieldfare task show first
+  fieldfare task show first --watch
+  fieldfare task refusals first
   fieldfare task fetch first --output global.safetensors
 """
 
@@ -24,7 +31,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.description = "Submit tasks to an aggregator, watch them, act on them, and fetch the weights they made."
     parser.epilog = _EXAMPLE
     actions = parser.add_subparsers(metavar="ACTION", required=True)
-    _configure_submit(_action(actions, "submit", "submit a plan as a task; it runs at once", _submit))
+    _configure_submit(_action(actions, "submit", "submit a plan as a task; it runs at once, or is a draft", _submit))
     listing = _action(actions, "list", "list tasks", _list)
     listing.add_argument("--population", default="", help="only the tasks of this population")
     show = _action(actions, "show", "show a task and its rounds", _show)
@@ -34,7 +41,12 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     fetch.add_argument("task", help="id, its first characters (6 or more), or name where only one task has it")
     fetch.add_argument("--output", type=Path, metavar="FILE", help="weights: .safetensors, or .weights for raw")
     fetch.add_argument("--plan", type=Path, metavar="FILE", help="where to write the plan")
-    for name, doing in (("pause", "hand out no new work"), ("resume", "go on"), ("cancel", "end a task for good")):
+    rounds = _action(actions, "rounds", "show a task's newest rounds, with every count", _rounds)
+    rounds.add_argument("task", help="id, its first characters (6 or more), or name where only one task has it")
+    rounds.add_argument("--last", type=int, default=50, metavar="N", help="the newest N (%(default)s)")
+    refusals = _action(actions, "refusals", "count a task's refused reports by reason", _refusals)
+    refusals.add_argument("task", help="id, its first characters (6 or more), or name where only one task has it")
+    for name, doing in _CONTROLS.items():
         control = _action(actions, name, doing, _control)
         control.add_argument("task", help="id, its first characters (6 or more), or name where only one task has it")
         control.set_defaults(action=name)
@@ -64,6 +76,15 @@ def _configure_submit(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--combiner", metavar="NAME", help="MEAN, MEDIAN, TRIMMED_MEAN, KRUM or MULTI_KRUM (MEAN)")
     parser.add_argument("--server-learning-rate", type=float, metavar="RATE", help="factor of the round's update (1)")
+    parser.add_argument("--over-selection", type=float, metavar="FACTOR", help="devices asked for each wanted (1.3)")
+    parser.add_argument("--report-timeout", metavar="TIME", help="a device's time for its work, such as 5min (10min)")
+    parser.add_argument("--min-separation", metavar="TIME", help="between two reports of a device, such as 1d (none)")
+    parser.add_argument("--min-snapshot-updates", type=int, metavar="N", help="nothing is written before N are in (2)")
+    parser.add_argument("--clip-norm", type=float, metavar="NORM", help="updates beyond it are scaled down (none)")
+    parser.add_argument("--max-norm", type=float, metavar="NORM", help="updates beyond it are refused (none)")
+    parser.add_argument("--encoding", metavar="STAGE", help="of updates: float32 or float16 (float32)")
+    parser.add_argument("--kind", metavar="KIND", help="TRAINING, or EVALUATION of the given weights (TRAINING)")
+    parser.add_argument("--draft", action="store_true", default=None, help="wait for `fieldfare task start`")
     parser.add_argument("--evaluate-every", type=int, metavar="N", help="training rounds for each evaluation (1)")
     parser.add_argument("--target", metavar="METRIC=VALUE", help="end when an evaluation reaches it")
     signature = "of `fieldfare plan sign`; may be given several times"
@@ -131,8 +152,31 @@ def _show(options: argparse.Namespace, console: Console) -> int:
     return 0
 
 
+def _rounds(options: argparse.Namespace, console: Console) -> int:
+    from fieldfare.aggregator.commands._text import round_lines
+    from fieldfare.core.errors import ConfigError
+
+    if options.last < 1:
+        raise ConfigError("must be at least 1", field="--last")
+    with connect(options) as client:
+        rounds = client.show(options.task, 0).rounds
+    for line in round_lines(rounds[-options.last :]):
+        console.say(line)
+    return 0
+
+
+def _refusals(options: argparse.Namespace, console: Console) -> int:
+    from fieldfare.aggregator.commands._text import refusal_lines
+
+    with connect(options) as client:
+        rounds = client.show(options.task, 0).rounds
+    for line in refusal_lines(rounds):
+        console.say(line)
+    return 0
+
+
 def _watch(client: "AdminClient", task: str, console: Console) -> int:
-    from fieldfare.aggregator.commands._watch import watch
+    from fieldfare.aggregator.commands.watching import watch
 
     return watch(client, task, console)
 

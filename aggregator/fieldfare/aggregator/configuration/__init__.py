@@ -2,5 +2,6 @@
 
 from fieldfare.aggregator.configuration._configuration import Configuration, Key, keys, read_configuration
 from fieldfare.aggregator.configuration._printing import documentation, print_configuration
+from fieldfare.aggregator.configuration._values import from_toml
 
-__all__ = ["Configuration", "Key", "documentation", "keys", "print_configuration", "read_configuration"]
+__all__ = ["Configuration", "Key", "documentation", "from_toml", "keys", "print_configuration", "read_configuration"]
