@@ -10,7 +10,8 @@ import pytest
 
 from fieldfare.aggregator.engine import Standing
 from fieldfare.core.errors import ConfigError
-from fieldfare.core.tasks import AggregationSpec, Algorithm, CohortSpec, Combiner, TaskAction
+from fieldfare.core.tasks import AggregationSpec, Algorithm, CohortSpec, Combiner, TaskAction, Weighting
+from fieldfare.core.weights import unpack_weights
 from fieldfare.protos.v1 import task_pb2
 from tests.unit.aggregator.world import COHORT, SPEC, Work, World
 
@@ -230,3 +231,26 @@ def test_only_old_blobs_are_removed_where_others_write(pair: Pair) -> None:
     pair.red.now = pair.red.now.now(pair.red.now.tzinfo) + timedelta(days=2)
     pair.red.engine.remove_unused()
     assert set(pair.red.keys("")) == kept - {"artifacts/unused"}
+
+
+def test_scaffolds_control_variate_is_the_mean_of_the_devices_of_all_replicas(pair: Pair) -> None:
+    pair.submit(replace(WIDE, rounds=3, aggregation=AggregationSpec(Algorithm.SCAFFOLD, Weighting.UNIFORM)))
+    own: dict[int, float] = {}
+    # Devices 3 and 11 come again, 3 through the other replica; 12 of them are seen in the end.
+    for number, (red, blue) in enumerate([((0, 1, 2, 3), (10, 11, 12, 13)), ((11, 4, 5, 6), (3, 14, 1, 2))], 1):
+        for world, indices in ((pair.red, red), (pair.blue, blue)):
+            for index, work in zip(indices, check_in(world, *indices), strict=True):
+                control = work.assignment.control
+                assert work.assignment.HasField("control") is (number > 1)
+                for either in (pair.red, pair.blue):
+                    if number > 1:
+                        size, _ = either.engine.artifact_size(control.sha256, work.assignment.ticket)
+                        assert size == control.size_bytes
+                change = float(index + 3 * number)
+                assert world.report(work, (0.5, 0, 0, change, -change, 1))
+                own[index] = own.get(index, 0.0) + change
+        pair.sync()
+        mean = sum(own.values()) / len(own)
+        np.testing.assert_allclose(pair.blue.weights(number), [1 + number / 2, 2, 3], atol=1e-6)
+        found = unpack_weights(pair.red.optimizer_state() or b"")[1]
+        np.testing.assert_allclose(found[:2], [mean, -mean], rtol=1e-6)

@@ -63,7 +63,7 @@ class LocalTrainer(Protocol):
     ) -> Trained:
         """Train on at least one checked example, from the weights of `checkpoint`, `(n,)` float32.
 
-        SCAFFOLD needs `control`.
+        `algorithm` is one of `fieldfare.core.tasks.DEVICE_ALGORITHMS`; SCAFFOLD needs `control`.
         """
         ...
 
