@@ -17,6 +17,7 @@ import grpc
 
 from benchmarks.aggregator import ratios
 from benchmarks.aggregator.drivers import Process, drive_reports, processes
+from benchmarks.aggregator.processes import cpu_seconds
 from benchmarks.aggregator.servers import mean_error, serve_aggregator, serve_bare
 from fieldfare.protos.v1 import aggregator_pb2
 
@@ -55,10 +56,15 @@ def main() -> None:
         with processes(*drivers, ours, bare):
             (address, admin), (floor, _) = ours.hear(), bare.hear()
             seconds: list[tuple[float, float]] = []
+            cpu = [0.0, 0.0]
             for turn in range(turns):
                 first = turn * options.reports
+                before = [cpu_seconds([ours.pid]), cpu_seconds([bare.pid])]
                 mine = send(drivers, address, first, options.reports, real=True)
                 seconds.append((mine, send(drivers, floor, first, options.reports, real=False)))
+                if turn:
+                    cpu[0] += cpu_seconds([ours.pid]) - before[0]
+                    cpu[1] += cpu_seconds([bare.pid]) - before[1]
             if (error := mean_error(admin, options.weights, turns)) > LARGEST_ERROR:
                 raise SystemExit(f"the mean is off by {error:g}")
     # The first turn connects and warms up.
@@ -66,8 +72,9 @@ def main() -> None:
     measured += f"grpcio {grpc.__version__}, {ratios.machine()}"
     print(measured)
     gigabytes = 4e-9 * options.weights * options.reports
-    for name, times in zip(("aggregator", "bare stream"), zip(*seconds[1:], strict=True), strict=True):
-        print(f"  {name:<12} {gigabytes / statistics.median(times):.2f} GB/s")
+    for name, times, spent in zip(("aggregator", "bare stream"), zip(*seconds[1:], strict=True), cpu, strict=True):
+        each = 1e3 * spent / (options.turns * options.reports)
+        print(f"  {name:<12} {gigabytes / statistics.median(times):.2f} GB/s, {each:.1f} server CPU ms a report")
     ratio = statistics.median(theirs / mine for mine, theirs in seconds[1:])
     ratios.settle("ingest", {"ingest over a bare stream": ratios.Goal(ratio, 0.7)}, options, measured)
 

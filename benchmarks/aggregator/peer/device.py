@@ -39,9 +39,12 @@ class RandomUpdate:
 
     def __init__(self, index: int, size: int) -> None:
         self._update = update_of(index, size)
+        self._manifests: dict[str, Manifest] = {}
 
-    def load(self, plan: Path, _digest: str) -> Manifest:
-        return read_manifest(plan)
+    def load(self, plan: Path, digest: str) -> Manifest:
+        if digest not in self._manifests:
+            self._manifests[digest] = read_manifest(plan)
+        return self._manifests[digest]
 
     def train(
         self,

@@ -13,6 +13,7 @@ from fieldfare.core.errors import StorageError
 
 _log = logging.getLogger("fieldfare.aggregator")
 _LONGEST_SLEEP = timedelta(minutes=1)
+_GATHER_OVER_WORK = 4
 
 
 class _Pump:
@@ -20,6 +21,7 @@ class _Pump:
         self.wake = asyncio.Event()
         self.worked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.task: asyncio.Task[None] | None = None
+        self.took_s = 0.0
 
 
 class Pumps:
@@ -94,6 +96,7 @@ class Pumps:
         back_off = timedelta(0)
         while task_id in self._engine.active_tasks():
             pump.wake.clear()
+            started = asyncio.get_running_loop().time()
             try:
                 await self._workers.run(self._engine.work, task_id)
                 back_off = timedelta(0)
@@ -102,6 +105,7 @@ class Pumps:
                     max(back_off * 2, self._settings.storage.retry_first), self._settings.storage.retry_longest
                 )
                 _log.error("task=%s cannot be written, next try in %s: %s", task_id, back_off, error)
+            pump.took_s = asyncio.get_running_loop().time() - started
             self._on_work()
             _finish(pump)
             pump.worked = asyncio.get_running_loop().create_future()
@@ -129,8 +133,11 @@ class Pumps:
 
     async def _gather(self, task_id: str, pump: _Pump) -> None:
         """Something came in: let more come, for a snapshot costs the same for one report as for many."""
+        settings = self._settings.engine
+        # Where writing is slow, it is done less often, lest reports that come in wait for it most of the time.
+        patience_s = min(_GATHER_OVER_WORK * pump.took_s, settings.receipt_wait.total_seconds() / 2)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._settings.engine.gather.total_seconds()):
+            async with asyncio.timeout(max(settings.gather.total_seconds(), patience_s)):
                 while not self._engine.is_urgent(task_id):
                     pump.wake.clear()
                     await pump.wake.wait()

@@ -13,7 +13,7 @@ class EngineSettings:
     Attributes:
         receipt_wait: how long a report waits for a snapshot before it is answered "pending".
         gather: how long a report waits for company before a snapshot is written, unless its round ends first. Writing a
-            snapshot costs as much for one report as for a thousand.
+            snapshot costs as much for one report as for a thousand. Up to half of `receipt_wait` where writing is slow.
         longest_wait: how long a check-in is held open while there is no work yet, and a question for a pending receipt;
             devices may ask for less.
         max_waiting: calls that are held open at the same time, of each of the two kinds. Devices beyond them are told

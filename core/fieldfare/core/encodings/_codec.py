@@ -17,7 +17,7 @@ class _LastStage(Protocol):
     """A stage that says how numbers become bytes."""
 
     def nbytes(self, size: int) -> int: ...
-    def apply(self, vector: NDArray[np.float32]) -> bytes: ...
+    def apply(self, vector: NDArray[np.float32]) -> bytes | memoryview: ...
     def undo(self, payload: bytes | bytearray | memoryview, size: int) -> NDArray[np.float32]: ...
 
 
@@ -25,8 +25,8 @@ class _Float32:
     def nbytes(self, size: int) -> int:
         return 4 * size
 
-    def apply(self, vector: NDArray[np.float32]) -> bytes:
-        return vector.astype("<f4", copy=False).tobytes()
+    def apply(self, vector: NDArray[np.float32]) -> memoryview:
+        return np.ascontiguousarray(vector, "<f4").view(np.uint8).data
 
     def undo(self, payload: bytes | bytearray | memoryview, size: int) -> NDArray[np.float32]:
         return np.frombuffer(payload, "<f4", count=size)

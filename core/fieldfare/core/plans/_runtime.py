@@ -1,6 +1,7 @@
 """Runs the signatures of a plan on a stock LiteRT runtime."""
 
 from collections.abc import Sequence
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from fieldfare.core.plans._manifest import PlanTensor
 from fieldfare.core.weights import join_tensors, split_vector
 
 
+@cache
 def runtime_version() -> str:
     """Such as "ai-edge-litert 2.3.0": what a device reports at check-in and what an exporter tried."""
     return f"ai-edge-litert {metadata.version('ai-edge-litert')}"

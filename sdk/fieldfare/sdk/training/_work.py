@@ -122,7 +122,8 @@ def _train(
     done = trainer.train(
         checkpoint, examples, local=local, algorithm=algorithm, rng=rng, interrupt=interrupt, control=control
     )
-    largest = float(np.abs(done.vector).max(initial=0.0))
+    # Safe: NaN is the minimum and the maximum of what holds it.
+    largest = max(float(done.vector.max(initial=0.0)), -float(done.vector.min(initial=0.0)))
     if not math.isfinite(largest):
         return _failed("the update holds NaN or infinite values: the learning rate may be too high")
     if largest > assignment.max_abs_value:
