@@ -15,7 +15,15 @@ from fieldfare.aggregator import AdminClient, Aggregator, ServerSettings
 from fieldfare.core.encodings import FLOAT16
 from fieldfare.core.plans import Manifest, PlanRuntime
 from fieldfare.core.rounds import PaceSettings
-from fieldfare.core.tasks import AggregationSpec, Algorithm, CohortSpec, LocalTrainingSpec, TargetSpec, TaskSpec
+from fieldfare.core.tasks import (
+    AggregationSpec,
+    Algorithm,
+    CohortSpec,
+    LocalTrainingSpec,
+    TargetSpec,
+    TaskSpec,
+    Weighting,
+)
 from fieldfare.core.weights import unpack_weights
 from fieldfare.protos.v1 import task_pb2
 from fieldfare.sdk import ExampleStore
@@ -203,3 +211,15 @@ def _forward(weights: Vector, soil: NDArray) -> NDArray[np.float64]:
     values = weights.astype(np.float64)
     first, bias, second, last = values[:18].reshape(3, 6), values[18:24], values[24:30].reshape(6, 1), values[30]
     return np.tanh(soil.astype(np.float64) @ first + bias) @ second + last
+
+
+def test_with_nothing_to_correct_fedprox_and_scaffold_are_averaging(plan, stores, train: Train) -> None:
+    """The steps that devices take by themselves from a Keras model's gradients are those of its optimiser, SGD."""
+    uniform = replace(SPEC, rounds=1, local=replace(SPEC.local, learning_rate=0.1))
+    found = [
+        train(replace(uniform, aggregation=AggregationSpec(algorithm, Weighting.UNIFORM)))[1]
+        for algorithm in (Algorithm.FEDAVG, Algorithm.FEDPROX, Algorithm.SCAFFOLD)
+    ]
+    assert np.abs(found[0] - initial(plan)).max() > 0.01
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found[2], found[0], rtol=1e-4, atol=1e-6)
