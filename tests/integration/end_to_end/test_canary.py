@@ -264,13 +264,14 @@ def test_the_search_finds_what_rests_on_the_server(
 
 
 ALLOWED = {
-    "CheckInRequest": {"population string", "device_id bytes", "capabilities Capabilities"},
+    "CheckInRequest": {"population string", "device_id bytes", "capabilities Capabilities", "wait Duration"},
     "Capabilities": {
         "protocol_version uint32",
         "sdk string",
         "runtime string",
         "memory_bytes uint64",
         "encoding_stages repeated string",
+        "algorithms repeated Algorithm",
     },
     "FetchArtifactRequest": {"sha256 bytes", "offset uint64", "ticket bytes"},
     "ReportRequest": {"header ReportHeader", "data bytes", "trailer ReportTrailer"},
@@ -289,6 +290,11 @@ ALLOWED = {
     "MetricSum": {"name string", "sum double", "weight double"},
     "TensorSpec": {"name string", "dtype DType", "shape repeated uint32"},
     "Encoding": {"stages repeated EncodingStage"},
+    # How long the device can hold a call open: a setting.
+    "Duration": {"seconds int64", "nanos int32"},
+    # A key that an administrator made, random bytes, and signatures over them.
+    "EnrollRequest": {"key string", "device_id bytes", "public_key bytes", "signature bytes"},
+    "RefreshTokenRequest": {"device_id bytes", "time_micros uint64", "signature bytes"},
     "EncodingStage": {"float32 Float32Stage", "float16 Float16Stage"},
     "Float32Stage": set(),
     "Float16Stage": set(),
@@ -300,6 +306,8 @@ SCALARS = {
     FieldDescriptor.TYPE_BOOL: "bool",
     FieldDescriptor.TYPE_BYTES: "bytes",
     FieldDescriptor.TYPE_DOUBLE: "double",
+    FieldDescriptor.TYPE_INT32: "int32",
+    FieldDescriptor.TYPE_INT64: "int64",
     FieldDescriptor.TYPE_STRING: "string",
     FieldDescriptor.TYPE_UINT32: "uint32",
     FieldDescriptor.TYPE_UINT64: "uint64",
@@ -324,7 +332,7 @@ def _fields(start: Descriptor, found: dict[str, set[str]]) -> None:
 def test_every_field_that_a_device_can_send_was_thought_about() -> None:
     service = aggregator_pb2.DESCRIPTOR.services_by_name["Aggregator"]
     requests = {one.name: one.input_type for one in service.methods}
-    assert set(requests) == {"CheckIn", "FetchArtifact", "Report"}
+    assert set(requests) == {"CheckIn", "FetchArtifact", "Report", "Enroll", "RefreshToken"}
     found: dict[str, set[str]] = {}
     for one in requests.values():
         _fields(one, found)
