@@ -34,6 +34,7 @@ report_time_limit = "2h"
 [security]
 tls_cert = "chain.pem"
 tls_key = "key.pem"
+publishers = ["one.pem", "two.pem"]
 
 [observability]
 log_format = "json"
@@ -55,6 +56,7 @@ def test_values_and_their_units(tmp_path: Path) -> None:
     assert found.settings.limits.max_artifact_bytes == 1000
     assert found.settings.limits.report_time_limit == timedelta(hours=2)
     assert found.settings.security.tls_key == Path("key.pem")
+    assert found.settings.security.publishers == (Path("one.pem"), Path("two.pem"))
     assert found.settings.observability.log_format == "json"
     assert found.settings.limits.max_reports == ServerSettings().limits.max_reports
 
@@ -126,6 +128,8 @@ def test_documentation_reads_wrapped_lines() -> None:
         ('[pace]\nshortest = "9999d"', "pace.shortest: must be at most 3650 days"),
         ('[pace]\nshortest = "2h"', "pace.longest: must not be below pace.shortest"),
         ("[pace]\ncheck_ins_per_s = nan", "pace.check_ins_per_s: must be a number"),
+        ('[security]\npublishers = "one.pem"', "security.publishers: must be a list, got 'one.pem'"),
+        ("[security]\npublishers = [3]", "security.publishers: must be a text, got 3"),
         ('[security]\ntls_cert = ""', "security.tls_cert: must not be empty"),
         ('[security]\ntls_cert = "a"', "security.tls_cert: TLS needs both"),
         ('[observability]\nlog_format = "xml"', "log_format: must be one of text, json, got 'xml'"),

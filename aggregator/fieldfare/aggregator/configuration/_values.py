@@ -23,8 +23,8 @@ def from_toml(value: Any, kind: Any, *, nbytes: bool, name: str) -> Any:
 
     Args:
         value: as `tomllib` gave it.
-        kind: the field's type: bool, int, float, str, timedelta, Path, tuple[str, ...], a Literal of strings, or one of
-            them or None.
+        kind: the field's type: bool, int, float, str, timedelta, Path, a tuple of any length of one of these, a Literal
+            of strings, or one of them or None.
         nbytes: whether an int is a number of bytes, which may have a unit.
         name: the dotted name, for messages.
 
@@ -37,9 +37,9 @@ def from_toml(value: Any, kind: Any, *, nbytes: bool, name: str) -> Any:
             raise ConfigError(f"must be one of {', '.join(options)}, got {value!r}", field=name)
         return value
     if get_origin(kind) is tuple:
-        if not (isinstance(value, list) and all(isinstance(one, str) for one in value)):
-            raise ConfigError(f"must be a list of texts, got {value!r}", field=name)
-        return tuple(value)
+        if not isinstance(value, list):
+            raise ConfigError(f"must be a list, got {value!r}", field=name)
+        return tuple(from_toml(one, options[0], nbytes=nbytes, name=name) for one in value)
     if len(options) == 1:
         return from_toml(value, options[0], nbytes=nbytes, name=name)
     return _READERS[_BYTES if nbytes else kind](value, name)
@@ -52,7 +52,7 @@ def to_toml(value: Any, *, nbytes: bool) -> str:
     if nbytes and isinstance(value, int):
         return f'"{_with_unit(value, _SIZE_BYTES)}"'
     if isinstance(value, tuple):
-        return "[" + ", ".join(json.dumps(one) for one in value) + "]"
+        return "[" + ", ".join(to_toml(one, nbytes=nbytes) for one in value) + "]"
     return json.dumps(str(value) if isinstance(value, Path) else value)
 
 

@@ -168,5 +168,10 @@ def test_the_documentation_lists_every_metric(tmp_path: Path) -> None:
     ours = {one.name: one.documentation for one in families if one.name.startswith("fieldfare")}
     # What a client library adds to each counter says nothing of its own.
     ours = {name: text for name, text in ours.items() if not name.endswith("_created")}
-    rows = dict(re.findall(r"^\| `(fieldfare\w*)` \| (.*) \|$", DOCS.read_text(), re.MULTILINE))
+    page = DOCS.read_text()
+    rows = dict(re.findall(r"^\| `(fieldfare\w*)` \| (.*) \|$", page, re.MULTILINE))
     assert rows == ours
+    alerts = page.partition("groups:")[2].partition("## ")[0]
+    used = set(re.findall(r"\bfieldfare_\w+", alerts))
+    assert used
+    assert {name.removesuffix("_total") for name in used} <= set(ours)
