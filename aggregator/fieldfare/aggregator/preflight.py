@@ -12,6 +12,8 @@ from cryptography import x509
 from fieldfare.aggregator.configuration import Configuration
 from fieldfare.aggregator.observability import Observability
 from fieldfare.aggregator.ports import why_not_bound
+from fieldfare.aggregator.security import check_posture, server_credentials
+from fieldfare.aggregator.security.publishers import read_publishers
 from fieldfare.aggregator.server import Aggregator
 from fieldfare.aggregator.settings import StorageSettings
 from fieldfare.aggregator.storage import BlobStore, FolderBlobStore, StateFolder, open_blobs
@@ -66,6 +68,7 @@ def _findings(configuration: Configuration, now: datetime) -> Iterator[Finding]:
         yield _tried("tls", lambda: _certificate(cert, key, now))
     if (admin := security.admin_tls_cert) is not None and (admin_key := security.admin_tls_key) is not None:
         yield _tried("admin tls", lambda: _certificate(admin, admin_key, now))
+    yield _tried("callers", lambda: _callers(configuration))
     if shown.otlp_endpoint is not None:
         yield _tried("traces", lambda: _traces(configuration))
     yield _tried("storage", lambda: _storage(state, settings.storage))
@@ -111,6 +114,19 @@ def _certificate(cert: Path, key: Path, now: datetime) -> str:
     end = min(one.not_valid_after_utc for one in chain)
     soon = ": renew it soon" if end - now < _SOON else ""
     return f"{cert} fits {key} and is valid until {end:%Y-%m-%d}{soon}"
+
+
+def _callers(configuration: Configuration) -> str:
+    """Authorities and publishers can be read, and together the settings protect what they must."""
+    security = configuration.settings.security
+    server_credentials(security.tls_cert, security.tls_key, security.tls_client_ca)
+    server_credentials(security.admin_tls_cert, security.admin_tls_key, security.admin_tls_client_ca)
+    publishers = read_publishers(security.publishers)
+    addresses = (configuration.listen, configuration.admin_listen)
+    listen, admin = (parse_address(one, field="listen", lowest_port=0) for one in addresses)
+    posture = check_posture(security, listen, admin, any_credential=True)
+    devices = "devices must be enrolled" if posture.enrollment else "devices need not be enrolled"
+    return f"{devices}; plans of {len(publishers)} publishers only" if publishers else devices
 
 
 def _traces(configuration: Configuration) -> str:

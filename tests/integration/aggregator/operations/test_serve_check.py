@@ -27,7 +27,7 @@ def check(*flags: str | Path) -> tuple[int, dict[str, str]]:
 def test_all_is_well(tmp_path: Path) -> None:
     status, found = check("--state", tmp_path / "state", "--metrics-listen", "127.0.0.1:0")
     assert status == 0
-    assert list(found) == ["rules", "devices", "admin", "metrics", "storage"]
+    assert list(found) == ["rules", "devices", "admin", "metrics", "callers", "storage"]
     assert found["storage"].endswith("the data base is made at the first start")
     assert not list((tmp_path / "state" / "blobs").iterdir())
     with Aggregator(tmp_path / "state"):
@@ -120,3 +120,12 @@ def test_mistakes_get_one_clear_line(flags: tuple[str, ...], words: str) -> None
     assert status == 2
     assert words in output
     assert output.count("\n") == 1
+
+
+def test_authorities_and_publishers_are_read(tmp_path: Path) -> None:
+    (tmp_path / "publisher.pem.pub").write_text("nothing")
+    status, found = check(
+        "--state", tmp_path / "state", "--set", f'security.publishers=["{tmp_path}/publisher.pem.pub"]'
+    )
+    assert status == 1
+    assert "this is no public key" in found["callers"]
