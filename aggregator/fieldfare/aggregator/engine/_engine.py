@@ -25,7 +25,7 @@ from fieldfare.aggregator.settings import ServerSettings
 from fieldfare.aggregator.storage import BlobStore, CheckpointRecord, Database, TaskRecord, artifact_key
 from fieldfare.core.errors import FieldfareError, NotFoundError, StateError, StorageError
 from fieldfare.core.rounds import DistinctDevices, Ticket, Verdict, come_back_after, go_on_after, open_ticket
-from fieldfare.core.tasks import TaskAction, TaskState
+from fieldfare.core.tasks import TaskAction, TaskSpec, TaskState
 from fieldfare.protos.v1 import aggregator_pb2, task_pb2
 
 _log = logging.getLogger("fieldfare.aggregator")
@@ -86,6 +86,7 @@ class Engine:
             blobs,
             clock=clock,
             keep_checkpoints=settings.engine.keep_checkpoints,
+            keep_counted=settings.engine.keep_counted,
             rounds=self._rounds,
             outbox=self._outbox,
             telemetry=telemetry,
@@ -100,8 +101,14 @@ class Engine:
             StorageError: storage cannot be used.
         """
         self._tasks.load()
+        self._forget_counted()
         if self._rounds.alone:
             self._remove_unused(None)
+
+    def _forget_counted(self) -> None:
+        """Remove old ids, also of tasks that have ended, which nothing else looks at."""
+        for record in self._database.tasks():
+            self._keeper.forget_counted(record.task_id, TaskSpec.from_proto(task_pb2.TaskSpec.FromString(record.spec)))
 
     def look_around(self) -> list[str]:
         """Take up tasks that were submitted to other replicas.
@@ -179,6 +186,8 @@ class Engine:
             with contextlib.suppress(StorageError):
                 self._database.set_task_state(task_id, TaskState.FAILED, reason, now)
             raise
+        with contextlib.suppress(StorageError):
+            self._forget_counted()
         _log.info("task=%s submitted name=%s population=%s", task_id, spec.name, spec.population)
         self._outbox.add(Event(EventKind.SUBMITTED, task_id, spec.name))
         self._work_if_possible(task_id)

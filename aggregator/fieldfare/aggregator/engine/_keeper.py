@@ -9,7 +9,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from fieldfare.aggregator.engine._accumulator import Frozen
 from fieldfare.aggregator.engine._checkpoints import read_checkpoint, write_checkpoint
@@ -31,7 +31,17 @@ from fieldfare.core.errors import FieldfareError, StorageError
 from fieldfare.core.metrics import means
 from fieldfare.core.rounds import RoundState, Verdict
 from fieldfare.core.server_optimizers import Participation, server_optimizer
-from fieldfare.core.tasks import Finished, NextRound, TaskAction, TaskProgress, TaskState, apply_action, next_step
+from fieldfare.core.tasks import (
+    Algorithm,
+    Finished,
+    NextRound,
+    TaskAction,
+    TaskProgress,
+    TaskSpec,
+    TaskState,
+    apply_action,
+    next_step,
+)
 
 _log = logging.getLogger("fieldfare.aggregator")
 
@@ -44,6 +54,7 @@ class Keeper:
         blobs: snapshots and checkpoints.
         clock: the present, timezone-aware.
         keep_checkpoints: newest versions kept beside version 0; 0 keeps all.
+        keep_counted: how long ids of counted devices are kept; zero keeps them for ever.
         rounds: where the rows of rounds go.
         outbox: gets what happened, after it is on disk; its caller delivers when no lock is held.
         telemetry: measures snapshots and commits.
@@ -56,6 +67,7 @@ class Keeper:
         *,
         clock: Callable[[], datetime],
         keep_checkpoints: int,
+        keep_counted: timedelta,
         rounds: RoundStore,
         outbox: Outbox,
         telemetry: Telemetry = UNMEASURED,
@@ -64,6 +76,7 @@ class Keeper:
         self._blobs = blobs
         self._clock = clock
         self._keep = keep_checkpoints
+        self._keep_counted = keep_counted
         self.rounds = rounds
         self._outbox = outbox
         self._telemetry = telemetry
@@ -278,7 +291,9 @@ class Keeper:
             self._delete_snapshots(current)
 
     def _trim(self, run: TaskRun) -> None:
-        """Remove old checkpoints. Safe: rows that fail go after the next commit, files that fail at the next start."""
+        """Remove old ids and checkpoints. Safe: rows that fail go after the next commit, files at the next start."""
+        with contextlib.suppress(StorageError):
+            self.forget_counted(run.task_id, run.spec)
         if not self._keep:
             return
         keep = max(self._keep, run.versions.checkpoints_back)
@@ -286,6 +301,22 @@ class Keeper:
             for digest in self._database.forget_checkpoints(run.task_id, keep=keep):
                 if self.rounds.alone:
                     self._delete(artifact_key(digest))
+
+    def forget_counted(self, task_id: str, spec: TaskSpec) -> None:
+        """Remove ids that nothing needs any more.
+
+        Kept are those with which an assignment could count a second time, and whoever must stay away for a while. For
+        SCAFFOLD all are: its control variate is the mean over every device that was ever counted.
+
+        Raises:
+            StorageError: they cannot be removed now.
+        """
+        if not self._keep_counted or spec.aggregation.algorithm is Algorithm.SCAFFOLD:
+            return
+        limits = (spec.training.report_timeout, spec.evaluation.report_timeout, spec.eligibility.min_separation)
+        before = self._clock() - max(self._keep_counted, *limits)
+        if count := self._database.forget_counted(task_id, before=before):
+            _log.info("task=%s forgot %d ids that were counted before %s", task_id, count, before.isoformat())
 
     def forget_artifact(self, digest: bytes) -> None:
         """Remove an artifact to which nothing refers; a start removes what is left behind here."""

@@ -21,6 +21,9 @@ class EngineSettings:
         max_held_bytes: memory for the single updates that median, trimmed mean and Krum hold until the commit, over all
             tasks; what is beyond goes encrypted into a file without a name, under a key that is never written.
         keep_checkpoints: newest versions kept for each task beside version 0; 0 keeps all.
+        keep_counted: how long ids of counted devices are kept; zero keeps them for ever. A device that asks later what
+            became of its report is told that it is late. They are kept longer where a task needs them: for its report
+            time limit, for `min_separation`, and for ever with SCAFFOLD.
 
     Raises:
         ConfigError: a field out of its bounds.
@@ -32,9 +35,10 @@ class EngineSettings:
     max_waiting: int = 4096
     max_held_bytes: int = 2**30
     keep_checkpoints: int = 0
+    keep_counted: timedelta = timedelta(0)
 
     def __post_init__(self) -> None:
-        not_negative("engine", self, "receipt_wait", "gather", "longest_wait")
+        not_negative("engine", self, "receipt_wait", "gather", "longest_wait", "keep_counted")
         need(self.max_waiting >= 0, "engine", "max_waiting", "must be 0 (no call is held open) or more")
         need(self.max_held_bytes >= 0, "engine", "max_held_bytes", "must be 0 (all on disk) or more")
         need(self.keep_checkpoints >= 0, "engine", "keep_checkpoints", "must be 0 (all) or more")
