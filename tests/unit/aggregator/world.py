@@ -80,11 +80,17 @@ class FlakyDatabase:
             raise StorageError("cannot read the data base: disk I/O error")
         return self._inner.snapshot(*args)
 
+    @property
+    def parts(self) -> Any:
+        return FlakyParts(self)
+
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._inner, name)
         if name not in {"save_snapshot", "commit_round", "abandon_round", "begin_round"}:
             return method
+        return self.flaky(method)
 
+    def flaky(self, method: Any) -> Any:
         def flaky(*args: Any, **named: Any) -> Any:
             if self.before:
                 self.before -= 1
@@ -96,6 +102,17 @@ class FlakyDatabase:
             return result
 
         return flaky
+
+
+class FlakyParts:
+    """The same for what replicas write together."""
+
+    def __init__(self, database: FlakyDatabase) -> None:
+        self._database = database
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._database._inner.parts, name)
+        return self._database.flaky(method) if name in {"save", "commit", "abandon", "claim"} else method
 
 
 @dataclass
