@@ -37,11 +37,11 @@ class Authority:
         self.ca = folder / f"{name}.pem"
         self.ca.write_bytes(_pem(builder.sign(self._key, hashes.SHA256())))
 
-    def issue(self, name: str, *, expired: bool = False) -> Pair:
-        """A new certificate; the files of an earlier one of this name are replaced."""
+    def issue(self, name: str, *, lasts: timedelta = _DAY) -> Pair:
+        """A new certificate, expired where `lasts` is negative; replaces the files of an earlier one of this name."""
         key = ec.generate_private_key(ec.SECP256R1())
         hosts = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-        builder = _builder(_name(name), self._name, key, -_DAY if expired else _DAY)
+        builder = _builder(_name(name), self._name, key, lasts)
         certificate = builder.add_extension(x509.SubjectAlternativeName(hosts), critical=False).sign(
             self._key, hashes.SHA256()
         )

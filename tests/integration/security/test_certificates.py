@@ -26,7 +26,7 @@ def by_name(address: str) -> str:
 def test_devices_show_certificates_of_the_right_authority(tmp_path: Path) -> None:
     ours, strangers = Authority(tmp_path), Authority(tmp_path, "strangers")
     server, device = ours.issue("server"), ours.issue("device")
-    stranger, expired = strangers.issue("stranger"), ours.issue("expired", expired=True)
+    stranger, expired = strangers.issue("stranger"), ours.issue("expired", lasts=timedelta(days=-1))
     settings = with_security(enrollment="off", tls_cert=server.cert, tls_key=server.key, tls_client_ca=ours.ca)
     with serving(tmp_path, settings) as aggregator:
         address = by_name(aggregator.address)

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
-from fieldfare.aggregator import Aggregator
-from tests.integration.aggregator.operations.certificates import NOW, make_certificate
+from fieldfare.aggregator import Aggregator, ServerSettings
+from fieldfare.aggregator.settings import StorageSettings
 from tests.integration.aggregator.test_commands import fieldfare
+from tests.support.certificates import Authority
+from tests.support.shared_storage import PostgresServer, postgres  # noqa: F401 - a fixture
 
 FREE = ("--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
 
@@ -58,6 +60,23 @@ def test_storage(tmp_path: Path) -> None:
     assert "cannot use the folder" in check("--state", state)[1]["storage"]
 
 
+def test_shared_storage(tmp_path: Path, postgres: PostgresServer) -> None:  # noqa: F811
+    (tmp_path / "blobs").mkdir()
+    url = postgres.new_database()
+    shared = ("--database", url, "--blobs", f"file://{tmp_path / 'blobs'}", "--state", tmp_path / "state")
+    status, found = check(*shared)
+    assert (status, found["storage"].endswith("the data base is made at the first start")) == (0, True)
+    settings = ServerSettings(storage=StorageSettings(database=url, blobs=f"file://{tmp_path / 'blobs'}"))
+    with Aggregator(tmp_path / "state", settings=settings):
+        pass
+    status, found = check(*shared)
+    assert (status, "has the present schema" in found["storage"]) == (0, True)
+    away = postgres.url("nowhere")
+    status, found = check(*shared[2:], "--database", away)
+    assert status == 1
+    assert "cannot open the data base" in found["storage"]
+
+
 def test_ports_and_rules(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         where = f"127.0.0.1:{taken.getsockname()[1]}"
@@ -81,10 +100,11 @@ def test_ports_and_rules(tmp_path: Path) -> None:
     ],
 )
 def test_certificates(tmp_path: Path, kind: str, words: str) -> None:
-    until = NOW + timedelta(days={"soon": 3, "expired": -1}.get(kind, 100))
-    cert, key = make_certificate(tmp_path, "one", until=until)
+    authority = Authority(tmp_path)
+    pair = authority.issue("one", lasts=timedelta(days={"soon": 3, "expired": -1}.get(kind, 100)))
+    cert, key = pair.cert, pair.key
     if kind == "other key":
-        key = make_certificate(tmp_path, "two")[1]
+        key = authority.issue("two").key
     if kind == "no key":
         key.unlink()
     if kind == "no certificate":
