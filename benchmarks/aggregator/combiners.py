@@ -1,6 +1,6 @@
 """What robust combiners cost at a commit: CPU-seconds and memory beside the updates that are held.
 
-    .venv/bin/python benchmarks/combiners.py [--weights 1000000] [--updates 50] [--repeats 3]
+    python -m benchmarks.aggregator.combiners [--weights 1000000] [--updates 50] [--repeats 3]
 
 CPU time of this one thread, so that other load on the machine counts little; the least of the repeats is printed.
 """
