@@ -2,13 +2,16 @@
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
 
+from fieldfare.aggregator.settings import StorageSettings
 from fieldfare.aggregator.storage import (
     CachedBlobStore,
     DamagedError,
@@ -138,3 +141,24 @@ def test_replicas_leave_each_others_files_in_a_shared_folder(tmp_path: Path) -> 
     other.delete("a/c")
     assert [path.name for path in (tmp_path / "a").iterdir()] == [".b.1-2.part"]
     assert list(other.keys()) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"database": "postgresql://u@h/d"}, "storage.blobs: several replicas need both"),
+        ({"blobs": "s3://b/p"}, "storage.blobs: several replicas need both"),
+        ({"database": "postgresql://u:secret-word@h/d", "blobs": "s3://b/p"}, "storage.database: give the password in"),
+        ({"database": "postgresql://u@h/d?password=x", "blobs": "s3://b/p"}, "storage.database: give the password in"),
+        ({"database": "postgresql://[h/d", "blobs": "s3://b/p"}, "storage.database: give postgresql://"),
+        ({"replica": "a b"}, "storage.replica: must have 1 to 40"),
+        ({"poll": timedelta(seconds=5)}, "storage.replica_patience: must be at least four times poll"),
+        ({"unused_for": timedelta(minutes=5)}, "storage.unused_for: must be at least 1h"),
+        ({"max_cache_bytes": 0}, "storage.max_cache_bytes: must be at least 1"),
+    ],
+)
+def test_settings_of_storage_that_cannot_be(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        StorageSettings(**settings)
+    assert str(caught.value).startswith(message)
+    assert "secret-word" not in str(caught.value)

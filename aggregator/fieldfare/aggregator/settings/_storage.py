@@ -3,9 +3,10 @@
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from fieldfare.aggregator.settings._checks import need, positive
+from fieldfare.core.errors import ConfigError
 
 _SECTION = "storage"
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,40}")
@@ -44,7 +45,7 @@ class StorageSettings:
     def __post_init__(self) -> None:
         both = (self.database is None) == (self.blobs is None)
         need(both, _SECTION, "blobs", "several replicas need both a database (--database) and blobs (--blobs)")
-        secret = self.database is not None and urlsplit(self.database).password is not None
+        secret = self.database is not None and _has_password(self.database)
         need(not secret, _SECTION, "database", "give the password in PGPASSWORD or ~/.pgpass instead")
         named = self.replica is None or _NAME.fullmatch(self.replica) is not None
         need(named, _SECTION, "replica", "must have 1 to 40 letters, digits, '.', '_' and '-'")
@@ -54,3 +55,12 @@ class StorageSettings:
         hour = timedelta(hours=1)
         need(self.unused_for >= hour, _SECTION, "unused_for", "must be at least 1h: a commit may take that long")
         need(self.retry_first <= self.retry_longest, _SECTION, "retry_longest", "must not be below retry_first")
+
+
+def _has_password(url: str) -> bool:
+    """Also in the query, where libpq looks for it too."""
+    try:
+        parts = urlsplit(url)
+        return parts.password is not None or "password" in parse_qs(parts.query, keep_blank_values=True)
+    except ValueError as error:
+        raise ConfigError("give postgresql://USER@HOST:PORT/NAME", field=f"{_SECTION}.database") from error
