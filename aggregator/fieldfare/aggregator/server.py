@@ -176,6 +176,8 @@ class Aggregator:
             running.resources = undo.pop_all()
         self.warnings = protection.posture.warnings
         self._running = running
+        for warning in self.warnings:
+            _log.warning("%s", warning)
         _log.info("listening for devices on %s, for administration on %s", *running.addresses)
 
     def close(self) -> None:

@@ -1,6 +1,5 @@
 """What protects a running aggregator, put together from settings and data base at its start."""
 
-import logging
 import secrets
 from collections.abc import Callable
 from datetime import datetime
@@ -15,8 +14,6 @@ from fieldfare.aggregator.storage import SqlDatabase
 from fieldfare.core.addresses import Address
 
 __all__ = ["Protection"]
-
-_log = logging.getLogger("fieldfare.aggregator")
 
 
 class Protection:
@@ -66,5 +63,3 @@ class Protection:
         self.admin_credentials = server_credentials(
             security.admin_tls_cert, security.admin_tls_key, security.admin_tls_client_ca
         )
-        for one in self.posture.warnings:
-            _log.warning("%s", one)
