@@ -1,5 +1,6 @@
 """What stands before the admin service: credentials, roles, the audit log."""
 
+import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
@@ -142,8 +143,11 @@ class AdminGuard(grpc.aio.ServerInterceptor):
         except grpc.aio.AbortError:
             outcome = status_name(context)
             raise
-        except BaseException:
+        except asyncio.CancelledError:
             outcome = "CANCELLED"
+            raise
+        except BaseException:
+            outcome = "UNKNOWN"
             raise
         finally:
             if (call in CHANGES and outcome != "RESOURCE_EXHAUSTED") or outcome in _REFUSED:

@@ -72,11 +72,17 @@ class Downloads:
             raise LimitError(f"{self._most} earlier downloads are not read: read or end them", retry_after_s=seconds)
         async for answer in answers:
             writing = asyncio.ensure_future(context.write(answer))
-            taken, _ = await asyncio.wait([writing], timeout=self._limit.total_seconds())
-            if not taken:
-                await self._leave(writing, caller)
-                await abort(context, grpc.StatusCode.DEADLINE_EXCEEDED, "the answer was not read in time: ask again")
-            writing.result()
+            try:
+                taken, _ = await asyncio.wait([writing], timeout=self._limit.total_seconds())
+                if not taken:
+                    await self._leave(writing, caller)
+                    await abort(
+                        context, grpc.StatusCode.DEADLINE_EXCEEDED, "the answer was not read in time: ask again"
+                    )
+                await writing
+            finally:
+                # Of use where the caller hung up meanwhile.
+                writing.cancel()
 
     async def _leave(self, writing: "asyncio.Future[None]", caller: Hashable) -> None:
         self._unread[caller] += 1
