@@ -1,16 +1,17 @@
 """Watches every call: counts, times, traces, and gives it an id for the log."""
 
 import inspect
+import itertools
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from types import TracebackType
 from typing import Any, TypeAlias
 
 import grpc
 
-from fieldfare.aggregator.observability._call import CURRENT, Call, note_device
+from fieldfare.aggregator.observability._call import CURRENT, Call
 from fieldfare.aggregator.observability._registry import Metrics
 from fieldfare.aggregator.observability._tracing import Tracing
 from fieldfare.protos.v1 import aggregator_pb2
@@ -66,14 +67,14 @@ class CallWatcher(grpc.aio.ServerInterceptor):
         }[handler.request_streaming, handler.response_streaming]
         wrapped = self._watched_stream if inspect.isasyncgenfunction(behavior) else self._watched_call
         return kind(
-            wrapped(behavior, path, method),
+            wrapped(behavior, _Watch(self._metrics, self._tracing, self._log_key, path)),
             self._counted(handler.request_deserializer, self._metrics.received_bytes.labels(method), sent=False),
             self._counted(handler.response_serializer, self._metrics.sent_bytes.labels(method), sent=True),
         )
 
-    def _watched_call(self, behavior: Any, path: str, method: str) -> Any:
+    def _watched_call(self, behavior: Any, watch: "_Watch") -> Any:
         async def call(request: Any, context: _Context) -> Any:
-            with self._call(path, method, context):
+            with _Watched(watch, context):
                 self._note_device(request)
                 response = await behavior(request, context)
                 self._look_at(response)
@@ -81,9 +82,10 @@ class CallWatcher(grpc.aio.ServerInterceptor):
 
         return call
 
-    def _watched_stream(self, behavior: Any, path: str, method: str) -> Any:
+    @staticmethod
+    def _watched_stream(behavior: Any, watch: "_Watch") -> Any:
         async def stream(request: Any, context: _Context) -> AsyncIterator[Any]:
-            with self._call(path, method, context):
+            with _Watched(watch, context):
                 async for response in behavior(request, context):
                     yield response
 
@@ -105,35 +107,15 @@ class CallWatcher(grpc.aio.ServerInterceptor):
 
         return counted
 
-    @contextmanager
-    def _call(self, path: str, method: str, context: _Context) -> Iterator[None]:
-        call = Call(secrets.token_hex(8), method)
-        began = time.perf_counter()
-        code = "OK"
-        CURRENT.set(call)
-        self._metrics.calls_open.labels(method).inc()
-        attributes = {"rpc.system": "grpc", "rpc.method": path.removeprefix("/"), "fieldfare.call": call.id}
-        with self._tracing.span(method, attributes, _metadata(context)) as span:
-            call.trace = span.trace_id
-            try:
-                yield
-            except BaseException as error:
-                code = _code(error, context)
-                span.failed(code)
-                raise
-            finally:
-                seconds = time.perf_counter() - began
-                self._metrics.calls_open.labels(method).dec()
-                self._metrics.calls.labels(method, code).inc()
-                self._metrics.call_seconds.labels(method).observe(seconds)
-                _log.debug("code=%s ms=%.1f call ended", code, seconds * 1000)
-
-    def _note_device(self, request: Any) -> None:
+    @staticmethod
+    def _note_device(request: Any) -> None:
         """For the log. A stream's messages are read in its call's service, a single one before."""
-        if isinstance(request, aggregator_pb2.ReportRequest) and request.WhichOneof("part") == "header":
-            note_device(self._log_key, request.header.device_id)
-        elif isinstance(request, aggregator_pb2.CheckInRequest):
-            note_device(self._log_key, request.device_id)
+        if (call := CURRENT.get()) is None:
+            return
+        if isinstance(request, aggregator_pb2.CheckInRequest):
+            call.device_id = request.device_id
+        elif isinstance(request, aggregator_pb2.ReportRequest) and request.HasField("header"):
+            call.device_id = request.header.device_id
 
     def _look_at(self, response: Any) -> None:
         if isinstance(response, aggregator_pb2.CheckInResponse):
@@ -143,6 +125,70 @@ class CallWatcher(grpc.aio.ServerInterceptor):
             self._metrics.receipts.labels(status).inc()
             if response.status == aggregator_pb2.RECEIPT_STATUS_INVALID:
                 self._metrics.refused(response.reason)
+
+
+class _Watch:
+    """What the calls of one method share: its counters, looked up once."""
+
+    def __init__(self, metrics: Metrics, tracing: Tracing, log_key: bytes, path: str) -> None:
+        self.method = path.rpartition("/")[2]
+        self.tracing = tracing
+        self.log_key = log_key
+        self.open = metrics.calls_open.labels(self.method)
+        self.seconds = metrics.call_seconds.labels(self.method)
+        self.attributes = {"rpc.system": "grpc", "rpc.method": path.removeprefix("/")}
+        self._calls = metrics.calls
+        self._ended: dict[str, Any] = {}
+        self._prefix = secrets.token_hex(4)
+        self._numbers = itertools.count()
+
+    def new_call(self) -> Call:
+        """A call with an id that no other has."""
+        return Call(f"{self._prefix}{next(self._numbers):08x}", self.method, key=self.log_key)
+
+    def ended(self, code: str) -> None:
+        """Count a call."""
+        counter = self._ended.get(code)
+        if counter is None:
+            counter = self._ended[code] = self._calls.labels(self.method, code)
+        counter.inc()
+
+
+class _Watched:
+    """One call while it is served."""
+
+    __slots__ = ("_began", "_context", "_exit", "_span", "_watch")
+
+    def __init__(self, watch: _Watch, context: _Context) -> None:
+        self._watch = watch
+        self._context = context
+
+    def __enter__(self) -> None:
+        watch, call = self._watch, self._watch.new_call()
+        CURRENT.set(call)
+        watch.open.inc()
+        self._began = time.perf_counter()
+        self._exit = None
+        if watch.tracing.on:
+            attributes = {**watch.attributes, "fieldfare.call": call.id}
+            spanning = watch.tracing.span(watch.method, attributes, _metadata(self._context))
+            self._span, self._exit = spanning.__enter__(), spanning.__exit__
+            call.trace = self._span.trace_id
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        seconds = time.perf_counter() - self._began
+        code = "OK" if error is None else _code(error, self._context)
+        self._watch.open.dec()
+        self._watch.ended(code)
+        self._watch.seconds.observe(seconds)
+        if _log.isEnabledFor(logging.DEBUG):
+            _log.debug("code=%s ms=%.1f call ended", code, seconds * 1000)
+        if self._exit is not None:
+            if error is not None:
+                self._span.failed(code)
+            self._exit(kind, error, trace)
 
 
 def _behavior(handler: _Handler) -> Any:

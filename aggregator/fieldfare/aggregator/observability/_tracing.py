@@ -27,7 +27,13 @@ class Span(Protocol):
 
 
 class Tracing(Protocol):
-    """Makes spans."""
+    """Makes spans.
+
+    Attributes:
+        on: False where spans lead nowhere, so that nobody needs to make any.
+    """
+
+    on: bool
 
     def span(
         self, name: str, attributes: dict[str, Any], metadata: Iterable[tuple[str, Any]] = ()
@@ -58,6 +64,8 @@ _NO_SPAN = _NoSpan()
 
 class NoTracing:
     """A `Tracing` that makes none."""
+
+    on = False
 
     @contextlib.contextmanager
     def span(
@@ -118,6 +126,7 @@ class OpenTelemetry:
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("fieldfare.aggregator", version)
         self._propagator = TraceContextTextMapPropagator()
+        self.on = True
 
     @contextlib.contextmanager
     def span(self, name: str, attributes: dict[str, Any], metadata: Iterable[tuple[str, Any]] = ()) -> Iterator[Span]:
