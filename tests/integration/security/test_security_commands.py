@@ -18,6 +18,7 @@ from fieldfare.core.command import Console, run
 from tests.integration.security.callers import serving
 from tests.support.commands import FIELDFARE, environment
 from tests.support.commands import fieldfare as process
+from tests.support.shared_storage import PostgresServer
 from tests.unit.aggregator.world import PLAN
 
 ENTRIES = [
@@ -131,3 +132,13 @@ def test_a_key_may_come_from_standard_input(tmp_path: Path, aggregator: Aggregat
     )
     assert done.stdout.startswith("enrolled in population p"), done.stderr
     assert process("device", "ledger", "--folder", tmp_path / "d").stdout.count("enroll") == 2
+
+
+def test_credentials_of_replicas_rest_in_their_data_base(postgres: PostgresServer) -> None:
+    where = ("--database", postgres.new_database())
+    status, token, _ = fieldfare("admin", "add", "ada", "--role", "viewer", *where)
+    assert (status, token.startswith("ffa.ada.")) == (0, True)
+    assert "viewer" in fieldfare("admin", "list", *where)[1]
+    assert fieldfare("admin", "revoke", "ada", *where)[0] == 0
+    status, _, err = fieldfare("admin", "list", "--database", "postgresql://127.0.0.1:1/none")
+    assert (status, len(err.splitlines())) == (1, 1)
