@@ -9,6 +9,10 @@ them, one run of each side goes through a TCP relay that counts bytes (all that 
 server carry, without TCP's own headers) while memory is looked at every second (PSS, the largest sum). Processor time
 is that of all processes, server and clients.
 
+Fieldfare's devices sync what they keep to their disks. Ten or fifty devices that share one disk would wait for each
+other's syncs, as no fleet does, so their folders lie in memory by default (`--devices FOLDER` for elsewhere); the
+aggregator's state is on the disk. Flower writes nothing.
+
 The supported way of Flower takes seconds for a round, so it has one turn of `--supported-rounds` rounds.
 Flower comes into a virtual environment in `--folder`; where it cannot be installed, Fieldfare runs alone.
 """
@@ -72,6 +76,12 @@ def goals(found: dict[str, list[Outcome]], weighed: dict[str, Outcome], clients:
     return result
 
 
+def _memory() -> Path | None:
+    """A file system in memory, where there is one."""
+    memory = Path("/dev/shm")  # noqa: S108
+    return memory if memory.is_dir() else None
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clients", type=int, default=10)
@@ -82,9 +92,10 @@ def main() -> None:
     parser.add_argument("--without-supported", action="store_true", help="leave Flower's supported path out")
     parser.add_argument("--without-peer", action="store_true", help="Fieldfare alone")
     parser.add_argument("--folder", type=Path, default=DEFAULT_FOLDER, help="for Flower's environment (%(default)s)")
+    parser.add_argument("--devices", type=Path, default=_memory(), help="for the devices' folders (%(default)s)")
     ratios.add_arguments(parser)
     options = parser.parse_args()
-    sides: list[Side] = [Fieldfare()]
+    sides: list[Side] = [Fieldfare(options.devices)]
     slow: list[Side] = []
     peer = "left out"
     if not options.without_peer:

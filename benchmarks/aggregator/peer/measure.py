@@ -7,6 +7,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import psutil
+
 from benchmarks.aggregator.peer.sides import Plan, Run, Side
 from benchmarks.aggregator.processes import cpu_seconds, pss_bytes
 
@@ -50,17 +52,22 @@ def measure(side: Side, clients: int, size: int, rounds: int, *, relayed: bool) 
         _wait(run, WARM_UP_ROUNDS, patience_s)
         start, relay = time.perf_counter(), run.relay
         cpu, server_cpu = cpu_seconds(pids), cpu_seconds(run.server)
-        up, down = (relay.up, relay.down) if relay else (0, 0)
         server_bytes, all_bytes = _wait(run, WARM_UP_ROUNDS + rounds, patience_s)
         seconds = time.perf_counter() - start
         cpu, server_cpu = cpu_seconds(pids) - cpu, cpu_seconds(run.server) - server_cpu
-        updates, moved = clients * rounds, 4 * size * clients * rounds
+        updates = clients * rounds
         outcome = Outcome(seconds / rounds, cpu / updates, server_cpu / updates)
-        if relay is not None:
-            ratios = (relay.up - up) / moved, (relay.down - down) / moved
-            outcome = replace(outcome, up=ratios[0], down=ratios[1], server_bytes=server_bytes, all_bytes=all_bytes)
         _wait(run, plan.rounds, patience_s)
-        if (error := run.error()) > LARGEST_ERROR:
+        if relay is not None:
+            # Of the whole run: while a round ends the next one's downloads have begun.
+            moved = 4 * size * clients * plan.rounds
+            up, down = relay.up / moved, relay.down / moved
+            outcome = replace(outcome, up=up, down=down, server_bytes=server_bytes, all_bytes=all_bytes)
+        error = run.error()
+        for pid in run.clients:
+            # All at once; the stack then waits for them one by one.
+            psutil.Process(pid).terminate()
+        if error > LARGEST_ERROR:
             sys.exit(f"{side.name}: the mean is off by {error:g}")
         return outcome
 

@@ -5,6 +5,7 @@ import re
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -67,8 +68,9 @@ class Side(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Fieldfare:
-    """`fieldfare serve` and a process with a real `Device` for each client."""
+    """`fieldfare serve` and a process with a real `Device` for each client; `devices` is where their folders go."""
 
+    devices: Path | None = None
     serve_options: tuple[str, ...] = ()
     name: ClassVar[str] = "Fieldfare"
 
@@ -83,11 +85,12 @@ class Fieldfare:
         address = lines.find(r"listening for devices on (\S+)")
         admin = stack.enter_context(AdminClient(lines.find(r"listening for administration on (\S+)")))
         relay, port = _relay(plan, int(address.rpartition(":")[2]), stack)
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="fieldfare-devices-", dir=self.devices))
         clients = [
             _start(
                 [
                     *(sys.executable, "-m", "benchmarks.aggregator.peer.device"),
-                    *(str(plan.folder / f"device{index}"), f"127.0.0.1:{port}", str(index), str(plan.size)),
+                    *(f"{folder}/{index}", f"127.0.0.1:{port}", str(index), str(plan.size)),
                 ],
                 stack,
                 stdout=log,
