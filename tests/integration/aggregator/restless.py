@@ -23,13 +23,19 @@ class Fleet:
     Attributes:
         acknowledged: task, round and device of every report that was ACCEPTED or a DUPLICATE.
         refused: why any was INVALID.
+
+    Args:
+        count: how many.
+        address: of the aggregator, or of a balancer.
+        idle_s: seconds between two calls of a device that was given nothing.
     """
 
-    def __init__(self, count: int, address: str) -> None:
+    def __init__(self, count: int, address: str, *, idle_s: float = 0.05) -> None:
         self.acknowledged: set[tuple[str, int, bytes]] = set()
         self.refused: list[str] = []
         self._done = threading.Event()
         self._address = address
+        self._idle_s = idle_s
         self._threads = [threading.Thread(target=self._live, args=(index,)) for index in range(count)]
 
     def __enter__(self) -> "Fleet":
@@ -53,7 +59,7 @@ class Fleet:
                 except grpc.RpcError:
                     idle = True
                 if idle:
-                    self._done.wait(0.05)
+                    self._done.wait(self._idle_s)
 
     def _step(self, device: Device) -> bool:
         """One call; whether to wait before the next."""

@@ -126,6 +126,24 @@ def test_a_report_in_anothers_memory_is_pending_until_that_one_is_silent(pair: P
     assert pair.blue.report(work)
 
 
+def test_a_device_that_was_counted_by_one_takes_no_place_of_the_other(pair: Pair) -> None:
+    pair.submit()
+    works = check_in(pair.red, 0, 1)
+    # It checks in again, elsewhere, before its first replica has told of its report.
+    (again,) = check_in(pair.blue, 0)
+    for work in works:
+        assert pair.red.report(work)
+    pair.sync()
+    assert pair.blue.standing(again) is Standing.COUNTED
+    assert not pair.blue.report(again)
+    assert pair.blue.check_in(0) is None
+    assert pair.blue.check_in(1) is None
+    (share,) = (
+        one for one in pair.red.database.parts.view(pair.red.task_id, 1).shares if one.replica.startswith("blue")
+    )
+    assert share.working == 0
+
+
 def test_what_a_dead_replica_had_on_disk_is_in_the_result(pair: Pair) -> None:
     pair.submit()
     dead = check_in(pair.red, 0, 1, 2)

@@ -38,6 +38,20 @@ def test_places_are_taken_from_the_stock_and_wanted_when_it_is_empty():
     assert not part.wants_places(at(100))
 
 
+def test_a_device_that_reported_elsewhere_gives_its_place_back_and_gets_none():
+    part = a_part(1, 2, places=3)
+    part.learn(Elsewhere(reported=1, counted=frozenset([device(1)]), pending=frozenset([device(3)])))
+    assert part.outstanding == 1
+    assert part.is_acknowledged(device(1))
+    assert part.has_report_of(device(1))
+    assert not part.has_report_of(device(3))
+    assert not part.is_acknowledged(device(2))
+    assert part.assign(device(1), at(1)) is None
+    assert part.assign(device(3), at(1)) is None
+    part.learn(Elsewhere(reported=1, counted=frozenset([device(1)])))
+    assert part.assign(device(3), at(1)) == at(61)
+
+
 def test_the_goal_counts_all_replicas():
     part = a_part(1)
     part.elsewhere = Elsewhere(reported=2)

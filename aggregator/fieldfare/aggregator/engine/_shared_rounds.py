@@ -120,8 +120,14 @@ class SharedRounds:
         """What this replica has said last, and what the living others have."""
         mine = next((one for one in view.shares if one.replica == current.part), None)
         alive = [one for one in view.shares if one.replica != current.part and one.seen_at > now - self._patience]
+        reported = sum(one.snapshot.count for one in view.parts if one.replica != current.part)
+        before = Elsewhere() if current.shared is None else current.shared.elsewhere
+        counted = before.counted
+        if reported != before.reported:
+            counted = self._database.counted(current.record.task_id, current.number)
         return mine, Elsewhere(
-            reported=sum(one.snapshot.count for one in view.parts if one.replica != current.part),
+            reported=reported,
+            counted=counted,
             working=sum(one.working for one in alive),
             pending=frozenset().union(*(one.pending for one in alive)),
             most_pending=max((len(one.pending) for one in alive), default=0),

@@ -404,7 +404,7 @@ class TaskRun:
             if current.shared is None or self._open is not current:
                 raise StateError("the round is over")
             machine = current.shared
-            machine.elsewhere = elsewhere
+            machine.learn(elsewhere)
             if machine.stock and machine.idle_since() + idle <= now:
                 machine.give_back()
             return Held(machine.stock, machine.outstanding, machine.pending), machine.wants_places(now)

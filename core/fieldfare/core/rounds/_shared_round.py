@@ -20,12 +20,14 @@ class Elsewhere:
         working: devices at work for those that live.
         pending: devices whose report one of those holds in memory.
         most_pending: such reports that a single one of them holds.
+        counted: devices that are counted in, by whomever.
     """
 
     reported: int = 0
     working: int = 0
     pending: frozenset[bytes] = frozenset()
     most_pending: int = 0
+    counted: frozenset[bytes] = frozenset()
 
 
 class SharedRound(Round):
@@ -49,8 +51,24 @@ class SharedRound(Round):
         self.elsewhere = Elsewhere()
         self.stock = 0
 
+    def learn(self, elsewhere: Elsewhere) -> None:
+        """Take in what the others say. Who was counted elsewhere is not at work here any more."""
+        self.elsewhere = elsewhere
+        for device in elsewhere.counted & self._outstanding.keys():
+            del self._outstanding[device]
+
+    def is_acknowledged(self, device: bytes) -> bool:
+        """See `Round.is_acknowledged`; by any replica."""
+        return device in self.elsewhere.counted or super().is_acknowledged(device)
+
+    def has_report_of(self, device: bytes) -> bool:
+        """See `Round.has_report_of`; counted by any replica, or in this one's memory."""
+        return device in self.elsewhere.counted or super().has_report_of(device)
+
     def assign(self, device: bytes, now: datetime) -> datetime | None:
-        """See `Round.assign`; takes one place from the stock."""
+        """See `Round.assign`; takes one place from the stock. None also while another replica holds its report."""
+        if device in self.elsewhere.pending:
+            return None
         before = self.assigned
         deadline = super().assign(device, now)
         self.stock -= self.assigned - before

@@ -22,7 +22,7 @@ from tests.unit.aggregator.world import PLAN
 
 COHORT = CohortSpec(16, 8, 1.5)
 SPEC = TaskSpec(
-    "t", "p", rounds=5, training=COHORT, evaluate_every=0, aggregation=AggregationSpec(min_snapshot_updates=2)
+    "t", "p", rounds=4, training=COHORT, evaluate_every=0, aggregation=AggregationSpec(min_snapshot_updates=2)
 )
 QUICK = ("--set", "storage.poll=100ms", "--set", "storage.replica_patience=2s", "--come-back-s", "0.1")
 
@@ -58,7 +58,7 @@ def test_a_replica_killed_in_mid_round_costs_nothing_acknowledged(
         balancer = stack.enter_context(Balancer([one.port for one in replicas]))
         with AdminClient(replicas[0].admin_address) as admin:
             task = admin.submit(PLAN, SPEC, weights=np.array([1, 2, 3], np.float32)).task_id
-        fleet = stack.enter_context(Fleet(36, balancer.address))
+        fleet = stack.enter_context(Fleet(28, balancer.address, idle_s=0.2))
         for number, victim in ((1, replicas[0]), (3, replicas[1])):
             wait_until(lambda number=number: _acknowledged(fleet, number) >= 3, f"receipts of round {number}")
             victim.kill()
@@ -67,7 +67,7 @@ def test_a_replica_killed_in_mid_round_costs_nothing_acknowledged(
             wait_until(lambda: admin.show(task).state != task_pb2.TASK_STATE_RUNNING, "the task's end", every_s=0.2)
             status = admin.show(task, 0)
             weights = unpack_weights(admin.fetch(status.checkpoint))[1]
-        assert status.reason == "5 rounds done", status.reason
+        assert status.reason == "4 rounds done", status.reason
         assert fleet.refused == []
         check_against_oracle(database, status, weights, fleet, minimum=COHORT.minimum)
         with database._read() as connection:
