@@ -184,6 +184,7 @@ class History:
         """Once nothing fails any more every task has work or has ended, and a round that gets its reports commits."""
         world = self.world
         world.blobs.full, world.database.before, world.database.after, world.database.blind = False, 0, 0, 0
+        world.database.lose.clear()
         for task in world.engine.active_tasks():
             world.engine.control(task, TaskAction.RESUME)
         # Whoever was asked is late now, so a round that goes on asks others.

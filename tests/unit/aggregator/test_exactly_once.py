@@ -119,6 +119,11 @@ class ExactlyOnce(RuleBasedStateMachine):
     def failing_data_base(self, fault: str, times: int) -> None:
         setattr(self.history.world.database, fault, times)
 
+    @rule(method=st.sampled_from(["begin_round", "save_snapshot", "commit_round", "abandon_round"]))
+    def lose_the_answer_to(self, method: str) -> None:
+        """Any answer may be lost, but by chance alone it is hardly ever that to the beginning of a round."""
+        self.history.world.database.lose.add(method)
+
     @rule(action=st.sampled_from([TaskAction.RESUME, TaskAction.PAUSE, TaskAction.RESUME]), chosen=st.data())
     def control(self, action: TaskAction, chosen: st.DataObject) -> None:
         if active := self.history.world.engine.active_tasks():
@@ -181,9 +186,11 @@ def replay(*steps: Callable[[ExactlyOnce], object], kinds: tuple[Any, ...] = KIN
 
 
 def test_a_round_begins_though_its_beginning_was_not_answered() -> None:
-    replay(
-        ExactlyOnce.a_whole_round,
-        lambda machine: machine.a_whole_round_of_lost_answers(2),
-        lambda machine: machine.a_whole_round_of_lost_answers(3),
-        kinds=KINDS,
-    )
+    """Beginning it again once ran into the row that was there already, for ever."""
+    for spec in KINDS:
+        replay(
+            lambda machine: machine.lose_the_answer_to("begin_round"),
+            ExactlyOnce.a_whole_round,
+            ExactlyOnce.work,
+            kinds=(spec,),
+        )

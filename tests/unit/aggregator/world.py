@@ -66,13 +66,17 @@ class FlakyBlobs:
 
 
 class FlakyDatabase:
-    """A data base that fails before a write, or loses the answer after it, as often as it is told."""
+    """A data base that fails before a write, or loses the answer after it, as often as it is told.
+
+    `lose` names the methods of which the next answer is lost.
+    """
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
         self.before = 0
         self.after = 0
         self.blind = 0
+        self.lose: set[str] = set()
 
     def snapshot(self, *args: Any) -> Any:
         if self.blind:
@@ -96,8 +100,9 @@ class FlakyDatabase:
                 self.before -= 1
                 raise StorageError("cannot write to the data base: disk I/O error")
             result = method(*args, **named)
-            if self.after:
-                self.after -= 1
+            if self.after or name in self.lose:
+                self.after = max(self.after - 1, 0)
+                self.lose.discard(name)
                 raise StorageError("the answer was lost")
             return result
 
@@ -133,6 +138,7 @@ class World:
         self.folder = folder
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
         self.settings = settings or ServerSettings()
+        self.uniform: Callable[[], float] = lambda: 0.5
         self.events: list[Event] = []
         self.observer: Callable[[Event], None] = self.events.append
         self.task_id = ""
@@ -149,7 +155,7 @@ class World:
             self.blobs,  # type: ignore[arg-type]
             self.settings,
             clock=lambda: self.now,
-            uniform=lambda: 0.5,
+            uniform=lambda: self.uniform(),  # noqa: PLW0108 - a test may replace it later
             observer=self._observe,
             scratch=self.folder / "incoming",
             replica=self.replica and f"{self.replica}-{self.lives}",

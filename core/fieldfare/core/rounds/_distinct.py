@@ -35,8 +35,7 @@ class DistinctDevices:
         self._sketches = np.zeros((_SLOTS + 1, _REGISTERS), np.uint8)
         self._began = now
         self._newest = 0
-        self._changed = True
-        self._count = 0
+        self._merge()
 
     def see(self, device: bytes, now: datetime) -> None:
         """The device has called."""
@@ -45,31 +44,34 @@ class DistinctDevices:
         register, rest = digest & (_REGISTERS - 1), digest >> _BITS
         rank = _RANK_BITS - rest.bit_length() + 1
         sketch = self._sketches[self._newest % len(self._sketches)]
-        if rank > sketch[register]:
-            sketch[register] = rank
-            self._changed = True
+        sketch[register] = max(rank, int(sketch[register]))
+        largest = int(self._merged[register])
+        if rank > largest:
+            self._merged[register] = rank
+            self._sum += 2.0**-rank - 2.0**-largest
+            self._empty -= largest == 0
 
     def count(self, now: datetime) -> int:
         """Devices that have called within the window, as an estimate."""
         self._turn(now)
-        if self._changed:
-            self._count = _estimate(self._sketches.max(axis=0))
-            self._changed = False
-        return self._count
+        raw = _ALPHA * _REGISTERS**2 / self._sum
+        if self._empty and raw <= _FEW * _REGISTERS:
+            raw = _REGISTERS * math.log(_REGISTERS / self._empty)
+        return round(raw)
 
     def _turn(self, now: datetime) -> None:
         """Forget the sketches whose time is over."""
         # Safe: a clock that was set back keeps what there is.
         newest = max((now - self._began) // self._slot, self._newest)
+        if newest == self._newest:
+            return
         for slot in range(self._newest + 1, min(newest, self._newest + len(self._sketches)) + 1):
             self._sketches[slot % len(self._sketches)] = 0
-            self._changed = True
         self._newest = newest
+        self._merge()
 
-
-def _estimate(registers: NDArray[np.uint8]) -> int:
-    raw: float = _ALPHA * _REGISTERS**2 / float(np.sum(np.exp2(-registers.astype(np.float64))))
-    empty = int(np.count_nonzero(registers == 0))
-    if empty and raw <= _FEW * _REGISTERS:
-        raw = _REGISTERS * math.log(_REGISTERS / empty)
-    return round(raw)
+    def _merge(self) -> None:
+        """What the estimate needs of all sketches together; `see` keeps it up to date."""
+        self._merged: NDArray[np.uint8] = self._sketches.max(axis=0)
+        self._sum = float(np.sum(np.exp2(-self._merged.astype(np.float64))))
+        self._empty = int(np.count_nonzero(self._merged == 0))
