@@ -100,9 +100,9 @@ class FlakyDatabase:
                 self.before -= 1
                 raise StorageError("cannot write to the data base: disk I/O error")
             result = method(*args, **named)
-            if self.after or name in self.lose:
+            if self.after or method.__name__ in self.lose:
                 self.after = max(self.after - 1, 0)
-                self.lose.discard(name)
+                self.lose.discard(method.__name__)
                 raise StorageError("the answer was lost")
             return result
 
