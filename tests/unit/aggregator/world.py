@@ -92,17 +92,17 @@ class FlakyDatabase:
         method = getattr(self._inner, name)
         if name not in {"save_snapshot", "commit_round", "abandon_round", "begin_round"}:
             return method
-        return self.flaky(method)
+        return self.flaky(method, name)
 
-    def flaky(self, method: Any) -> Any:
+    def flaky(self, method: Any, name: str) -> Any:
         def flaky(*args: Any, **named: Any) -> Any:
             if self.before:
                 self.before -= 1
                 raise StorageError("cannot write to the data base: disk I/O error")
             result = method(*args, **named)
-            if self.after or method.__name__ in self.lose:
+            if self.after or name in self.lose:
                 self.after = max(self.after - 1, 0)
-                self.lose.discard(method.__name__)
+                self.lose.discard(name)
                 raise StorageError("the answer was lost")
             return result
 
@@ -117,7 +117,7 @@ class FlakyParts:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._database._inner.parts, name)
-        return self._database.flaky(method) if name in {"save", "commit", "abandon", "claim"} else method
+        return self._database.flaky(method, name) if name in {"save", "commit", "abandon", "claim"} else method
 
 
 @dataclass

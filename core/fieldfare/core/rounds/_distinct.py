@@ -54,7 +54,7 @@ class DistinctDevices:
     def count(self, now: datetime) -> int:
         """Devices that have called within the window, as an estimate."""
         self._turn(now)
-        raw = _ALPHA * _REGISTERS**2 / self._sum
+        raw: float = _ALPHA * _REGISTERS**2 / self._sum
         if self._empty and raw <= _FEW * _REGISTERS:
             raw = _REGISTERS * math.log(_REGISTERS / self._empty)
         return round(raw)
