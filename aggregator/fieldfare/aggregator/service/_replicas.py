@@ -8,14 +8,14 @@ from fieldfare.aggregator.engine import Engine
 from fieldfare.aggregator.service._pumps import Pumps
 from fieldfare.aggregator.service._workers import Workers
 from fieldfare.aggregator.settings import StorageSettings
-from fieldfare.core.errors import StorageError
+from fieldfare.core.errors import FieldfareError
 
 _log = logging.getLogger("fieldfare.aggregator")
 _CLEAR_UP_EVERY = timedelta(hours=1)
 
 
 async def look_around(engine: Engine, pumps: Pumps, workers: Workers, settings: StorageSettings) -> None:
-    """Go on until cancelled. Storage that fails is asked again at the next look."""
+    """Go on until cancelled. What fails is tried again at the next look: another replica may have been faster."""
     clock = asyncio.get_running_loop().time
     clear_up_at = clock()
     while True:
@@ -25,6 +25,6 @@ async def look_around(engine: Engine, pumps: Pumps, workers: Workers, settings: 
             if clock() >= clear_up_at:
                 clear_up_at = clock() + _CLEAR_UP_EVERY.total_seconds()
                 await workers.run(engine.remove_unused)
-        except StorageError as error:
+        except FieldfareError as error:
             _log.warning("cannot look what other replicas have done: %s", error)
         await asyncio.sleep(settings.poll.total_seconds())

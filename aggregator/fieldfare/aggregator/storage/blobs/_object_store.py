@@ -76,7 +76,9 @@ class ObjectBlobStore:
         with self._failing("list the blobs", prefix or "of the store"):
             found: dict[str, dict[str, Any]] = self._files.find(self._root, prefix=prefix, detail=True)
         for path, info in sorted(found.items()):
-            if written_before is None or info["LastModified"] < written_before:
+            # A store that gets its first blob meanwhile shows up as a folder, which has no time.
+            is_blob = info["type"] == "file"
+            if is_blob and (written_before is None or info["LastModified"] < written_before):
                 yield path.removeprefix(f"{self._root}/")
 
     def _path(self, key: str) -> str:
