@@ -10,7 +10,7 @@ def hollow_plan(weights: tuple[TensorSpec, ...], roles: tuple[WeightRole, ...] =
     from ai_edge_litert import schema_py_generated as schema
 
     model = schema.ModelT()
-    model.version, model.buffers = 3, [schema.BufferT()]
+    model.version, model.buffers, model.subgraphs = 3, [schema.BufferT()], [schema.SubGraphT()]
     builder = flatbuffers.Builder(256)
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     manifest = Manifest(

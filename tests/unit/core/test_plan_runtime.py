@@ -144,6 +144,30 @@ def test_a_graph_that_the_runtime_cannot_load_is_refused():
         PlanRuntime(attach_manifest(pack(tree), tiny_manifest()))
 
 
+@pytest.mark.parametrize("subgraphs", [None, []])
+def test_a_plan_without_a_graph_never_reaches_the_runtime(subgraphs, tmp_path):
+    """LiteRT 2.3 ends the whole process on such a file."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    tree = schema.ModelT.InitFromPackedBuf(bytearray(tiny_plan()), 0)
+    tree.subgraphs, tree.signatureDefs = subgraphs, []
+    plan = attach_manifest(pack(tree), tiny_manifest())
+    path = tmp_path / "empty.tflite"
+    path.write_bytes(plan)
+    for model in (plan, path):
+        with pytest.raises(PlanError, match="the plan has no graph; export it again"):
+            PlanRuntime(model)
+
+
+def test_a_plan_without_signatures_is_refused():
+    from ai_edge_litert import schema_py_generated as schema
+
+    tree = schema.ModelT.InitFromPackedBuf(bytearray(tiny_plan()), 0)
+    tree.signatureDefs = None
+    with pytest.raises(PlanError, match="no signature evaluate, get_state, get_weights, gradients, infer"):
+        PlanRuntime(attach_manifest(pack(tree), tiny_manifest()))
+
+
 def pack(tree) -> bytes:
     import flatbuffers
 

@@ -101,8 +101,8 @@ def read_manifest(model: bytes | bytearray | memoryview | Path) -> Manifest:
         model: the whole file, or its path: it is then read piece by piece, and little of it is in memory at a time.
 
     Raises:
-        PlanError: no TFLite file, one without a manifest, a damaged one, one from a newer version, one that cannot be
-            read.
+        PlanError: no TFLite file, one without a manifest or a graph, a damaged one, one from a newer version, one that
+            cannot be read.
     """
     if not isinstance(model, Path):
         view = memoryview(model)
@@ -141,8 +141,18 @@ def _checked(view: memoryview, pieces: Callable[[int, int], Iterator[bytes | mem
         digest.update(piece)
     if digest.digest() != bytes(view[start : start + _DIGEST_BYTES]):
         raise PlanError("the plan is damaged: its digest does not match; fetch or export it again")
+    _check_graph(view)
     start, length = _find(view, _MANIFEST)
     return Manifest.from_bytes(bytes(view[start : start + length]))
+
+
+def _check_graph(model: memoryview) -> None:
+    """Refuse a file without any graph: LiteRT does not look, and takes the process down."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    # Safe: the metadata of the same root was found already, so that its table can be read.
+    if not schema.Model.GetRootAs(model, 0).SubgraphsLength():
+        raise PlanError("the plan has no graph; export it again")
 
 
 def _find(model: bytes | bytearray | memoryview, name: str) -> tuple[int, int]:
