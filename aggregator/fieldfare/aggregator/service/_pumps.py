@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -57,8 +58,11 @@ class Pumps:
         pump = self._pumps.get(task_id)
         if pump is None:
             pump = self._pumps[task_id] = _Pump()
-            pump.task = asyncio.get_running_loop().create_task(self._run(task_id, pump), name=f"pump-{task_id}")
-            pump.task.add_done_callback(lambda task: self._ended(task_id, pump, task))
+            # Not in the service of the call that happens to be the first: log and traces would name it for ever.
+            nobody = contextvars.Context()
+            loop, name = asyncio.get_running_loop(), f"pump-{task_id}"
+            pump.task = loop.create_task(self._run(task_id, pump), name=name, context=nobody)
+            pump.task.add_done_callback(lambda task: self._ended(task_id, pump, task), context=nobody)
         pump.wake.set()
 
     def next_work(self, task_id: str) -> "asyncio.Future[None] | None":

@@ -88,6 +88,7 @@ def test_the_spans_of_a_round(tmp_path: Path, collector: tuple[Collector, str]) 
         attributes = {each.key: each.value for each in one.attributes}
         assert attributes["fieldfare.task"].string_value == task
         assert attributes["fieldfare.round"].int_value == 1
+    assert {one.name for one in kept.spans if not one.parent_span_id} == names - {"ingest"}
     assert [one.name for one in kept.spans if one.trace_id.hex() == CALLER] == ["CheckIn"]
     everything = b"".join(one.SerializeToString() for one in kept.spans)
     for device in devices:
