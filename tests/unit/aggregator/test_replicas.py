@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fieldfare.aggregator.engine import Standing
-from fieldfare.core.errors import ConfigError
+from fieldfare.core.errors import ConfigError, StorageError
 from fieldfare.core.tasks import AggregationSpec, Algorithm, CohortSpec, Combiner, TaskAction, Weighting
 from fieldfare.core.weights import unpack_weights
 from fieldfare.protos.v1 import task_pb2
@@ -223,6 +223,74 @@ def test_too_few_over_both_abandon_the_round_once(pair: Pair) -> None:
     states = [row.state for row in pair.blue.status().rounds]
     assert states[0] == task_pb2.ROUND_STATE_ABANDONED
     assert len(states) == 2
+    assert pair.blue.standing(work) is Standing.GONE
+
+
+def test_who_waits_for_the_devices_of_another_looks_no_more_often_than_it_polls(pair: Pair) -> None:
+    pair.submit()
+    pair.advance(50)
+    check_in(pair.red, 0, 1, 2, 3)
+    pair.advance(51)
+    pair.sync()
+    blue = pair.blue
+    assert blue.engine.next_deadline(blue.task_id) == blue.now + blue.settings.storage.poll
+
+
+def test_a_snapshot_of_which_nobody_knows_yet_does_not_keep_a_round_from_ending(pair: Pair) -> None:
+    pair.submit()
+    for work in check_in(pair.red, 0, 1):
+        assert pair.red.report(work, (1, 0, 0))
+    parts, seen = pair.red.database._inner.parts, []
+    original = parts.view
+
+    def view(*args: object) -> object:
+        """The second look, after the answer that was lost, finds no data base."""
+        seen.append(1)
+        if len(seen) == 2:
+            raise StorageError("cannot read the data base: connection refused")
+        return original(*args)
+
+    parts.view = view
+    pair.red.database.lose.add("save")
+    assert not pair.red.work()
+    # The other one is gone, and the time is over: what is on disk is acknowledged, and further devices are asked.
+    pair.advance(200)
+    assert pair.red.work()
+    for work in check_in(pair.red, 2, 3, 4, 5, 6, 7):
+        assert pair.red.report(work, (3, 0, 0))
+    assert pair.red.work()
+    np.testing.assert_allclose(pair.red.weights(1), [1 + (2 * 1 + 6 * 3) / 8, 2, 3], atol=1e-6)
+
+
+def test_a_replica_that_joins_after_a_pause_leaves_the_others_their_time(pair: Pair) -> None:
+    pair.submit()
+    pair.red.engine.control(pair.red.task_id, TaskAction.PAUSE)
+    pair.sync()
+    pair.advance(300)
+    pair.red.engine.control(pair.red.task_id, TaskAction.RESUME)
+    pair.sync()
+    works = check_in(pair.red, 0, 1, 2)
+    assert pair.red.report(works[0])
+    pair.sync()
+    pair.blue.restart()
+    pair.sync()
+    assert pair.red.standing(works[0]) is Standing.IN_MEMORY
+    assert pair.red.report(works[1])
+    pair.sync()
+    assert pair.blue.standing(works[0]) is Standing.COUNTED
+
+
+def test_a_task_that_is_new_to_a_replica_is_neither_late_nor_out_of_reach(pair: Pair) -> None:
+    pair.red.submit(WIDE)
+    pair.blue.task_id = pair.red.task_id
+    (work,) = check_in(pair.red, 0)
+    assert pair.blue.standing(work) is Standing.ABSENT
+    assert not pair.blue.report(work)
+    assert pair.blue.standing(work) is Standing.ABSENT
+    status = pair.blue.engine.control(pair.red.task_id, TaskAction.PAUSE)
+    assert status.state == task_pb2.TASK_STATE_PAUSED
+    assert pair.blue.report(work)
+    pair.blue.engine.control(pair.red.task_id, TaskAction.CANCEL)
     assert pair.blue.standing(work) is Standing.GONE
 
 

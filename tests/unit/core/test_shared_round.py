@@ -76,10 +76,25 @@ def test_after_the_selection_it_waits_for_those_at_work_anywhere():
     part.elsewhere = Elsewhere(working=1)
     assert part.decide(at(100)) == WAIT
     assert part.state is RoundState.COLLECTING
+    # What it waits for is told by others: time alone brings nothing, and a moment that has passed would wake it again
+    # and again.
+    assert part.next_deadline() is None
     part.elsewhere = Elsewhere(reported=1)
     assert part.decide(at(101)) == COMMIT
     part.finish(committed=True)
     assert part.decide(at(102)) == WAIT
+    assert part.next_deadline() is None
+
+
+def test_it_wakes_for_its_own_devices_and_the_end_of_the_selection():
+    part = a_part(1, 2, places=3)
+    assert part.next_deadline() == at(60)
+    assert part.decide(at(60)) == WAIT
+    assert part.next_deadline() == at(100)
+    assert part.assign(device(3), at(70)) == at(130)
+    part.elsewhere = Elsewhere(working=1)
+    assert part.decide(at(100)) == WAIT
+    assert part.next_deadline() == at(130)
 
 
 def test_who_holds_less_leaves_the_commit_to_who_holds_more():
@@ -87,6 +102,7 @@ def test_who_holds_less_leaves_the_commit_to_who_holds_more():
     part.add_report(device(1))
     part.elsewhere = Elsewhere(pending=frozenset([device(8), device(9)]), most_pending=2)
     assert part.decide(at(100)) == WAIT
+    assert part.next_deadline() is None
     other = a_part(8, 9)
     other.add_report(device(8))
     other.add_report(device(9))

@@ -218,8 +218,9 @@ class Engine:
             StateError: several are meant, or the task's state does not allow it.
         """
         record = self._named(task)
-        run = self._tasks.find(record.task_id)
+        run = self._tasks.taken_up(record)
         if run is None:
+            record = self._named(record.task_id)
             if (record.state, action) == (TaskState.CANCELLED, TaskAction.CANCEL):
                 return self._status(record)
             raise StateError(

@@ -130,6 +130,8 @@ class Keeper:
         current = run.open
         if current is None:
             return run.state is TaskState.RUNNING and self._begin_next(run)
+        if current.doubtful is not None:
+            self._settle(run, current, current.doubtful)
         decision = run.decide(self._clock())
         if decision.verdict is Verdict.COMMIT:
             with self._telemetry.operation("commit", run.task_id, current.number):
@@ -154,8 +156,6 @@ class Keeper:
 
     def _flush(self, run: TaskRun, current: OpenRound) -> bool:
         """Write a snapshot when enough reports are pending; whether one was written."""
-        if current.doubtful is not None and self._settle(run, current, current.doubtful):
-            return True
         if current.accumulator.holds or run.pending(current) < current.threshold:
             return False
         with self._telemetry.operation("snapshot", run.task_id, current.number):

@@ -84,8 +84,12 @@ class Reports:
         counted = self._database.is_counted(ticket.task_id.hex(), ticket.round_number, ticket.device_id)
         if counted:
             return Standing.COUNTED
+        if run is None:
+            # A task that another replica took in a moment ago is not over: the report is wanted, a little later.
+            record = self._database.task(ticket.task_id.hex())
+            return Standing.GONE if record is None or record.state.ended else Standing.ABSENT
         # Safe: in this order too, a round that closes meanwhile is not taken for one without the report.
-        standing = Standing.GONE if run is None else run.standing_uncounted(ticket)
+        standing = run.standing_uncounted(ticket)
         return Standing.ABSENT if standing is Standing.GONE and still_open else standing
 
     def expired(self, ticket: Ticket) -> bool:

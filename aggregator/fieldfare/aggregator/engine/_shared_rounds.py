@@ -151,7 +151,10 @@ class SharedRounds:
         part = f"{self._replica}.{self._joined}"
         self._parts[record.task_id] = (record.number, part)
         spec = cohort_of(rules.spec, record.kind)
-        machine = SharedRound(spec, now, record.started_at + spec.selection_timeout)
+        ends = record.started_at + spec.selection_timeout
+        # A round that goes on after restarts, or after a pause, is given its time anew, as on one replica: who joins
+        # late does not know how long the others still select, and must not abandon what they are about to fill.
+        machine = SharedRound(spec, now, ends if now < ends else now + spec.selection_timeout)
         # The first claim is made without being asked: whoever joins has devices that wait, or soon will have.
         machine.has_places(now)
         own = RoundRecord(record.task_id, record.number, record.kind, record.checkpoint_version, record.started_at)

@@ -95,6 +95,16 @@ class Tasks:
         """The active task of this id."""
         return self._runs.get(task_id)
 
+    def taken_up(self, record: TaskRecord) -> TaskRun | None:
+        """The task, read from storage where another replica took it in a moment ago; None where it has ended.
+
+        Raises:
+            StorageError: storage cannot be read or written now.
+        """
+        if self.find(record.task_id) is None and not record.state.ended:
+            self.load_one(record)
+        return self.find(record.task_id)
+
     def ids(self) -> list[str]:
         """Ids of all active tasks."""
         with self._lock:

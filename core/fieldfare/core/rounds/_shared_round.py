@@ -40,7 +40,7 @@ class SharedRound(Round):
     Args:
         spec: counts and time limits of the whole round.
         now: when this replica joins.
-        selection_ends: the same moment for all replicas.
+        selection_ends: the same moment for all replicas that have been there from the beginning.
     """
 
     def __init__(self, spec: CohortSpec, now: datetime, selection_ends: datetime) -> None:
@@ -126,11 +126,17 @@ class SharedRound(Round):
             return _WAIT
         return self._close(now, within_reach, holds_most=holds_most)
 
+    def next_deadline(self) -> datetime | None:
+        """See `Round.next_deadline`; None also where only what others say may bring something new."""
+        over = self.state is RoundState.COLLECTING and not self._outstanding
+        return None if over else super().next_deadline()
+
     def _close(self, now: datetime, within_reach: int, *, holds_most: bool) -> Decision:
         """Nobody is at work any more, or too few are."""
         others = self.elsewhere
         if not holds_most and self._acknowledged_reports + others.most_pending >= self.spec.minimum:
             # Another replica can commit more than this one could.
+            self.state = RoundState.COLLECTING
             return _WAIT
         if within_reach >= self.spec.minimum:
             return Decision(Verdict.COMMIT)
