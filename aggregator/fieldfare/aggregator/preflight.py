@@ -12,12 +12,12 @@ from cryptography import x509
 from fieldfare.aggregator.configuration import Configuration
 from fieldfare.aggregator.observability import Observability
 from fieldfare.aggregator.ports import why_not_bound
-from fieldfare.aggregator.security import check_posture, server_credentials
+from fieldfare.aggregator.security import Posture, check_posture, server_credentials
 from fieldfare.aggregator.security.publishers import read_publishers
 from fieldfare.aggregator.server import Aggregator
 from fieldfare.aggregator.settings import StorageSettings
-from fieldfare.aggregator.storage import BlobStore, FolderBlobStore, StateFolder, open_blobs
-from fieldfare.aggregator.storage.sql import postgresql_revision, sqlite_revision
+from fieldfare.aggregator.storage import DATABASE_FILE, BlobStore, FolderBlobStore, StateFolder, open_blobs
+from fieldfare.aggregator.storage.sql import Found, look_at_postgresql, look_at_sqlite
 from fieldfare.aggregator.storage.sql.migrations import head
 from fieldfare.core.addresses import parse_address
 from fieldfare.core.errors import ConfigError, FieldfareError, StorageError
@@ -71,7 +71,10 @@ def _findings(configuration: Configuration, now: datetime) -> Iterator[Finding]:
     yield _tried("callers", lambda: _callers(configuration))
     if shown.otlp_endpoint is not None:
         yield _tried("traces", lambda: _traces(configuration))
-    yield _tried("storage", lambda: _storage(state, settings.storage))
+    storage = _tried("storage", lambda: _storage(state, settings.storage))
+    yield storage
+    if storage.passed:
+        yield _tried("admins", lambda: _admins(configuration, state))
 
 
 def _tried(subject: str, test: Callable[[], str]) -> Finding:
@@ -120,13 +123,25 @@ def _callers(configuration: Configuration) -> str:
     """Authorities and publishers can be read, and together the settings protect what they must."""
     security = configuration.settings.security
     server_credentials(security.tls_cert, security.tls_key, security.tls_client_ca)
-    server_credentials(security.admin_tls_cert, security.admin_tls_key, security.admin_tls_client_ca)
+    server_credentials(security.admin_tls_cert, security.admin_tls_key, security.admin_tls_client_ca, prefix="admin_")
     publishers = read_publishers(security.publishers)
-    addresses = (configuration.listen, configuration.admin_listen)
-    listen, admin = (parse_address(one, field="listen", lowest_port=0) for one in addresses)
-    posture = check_posture(security, listen, admin, any_credential=True)
+    # Whether there is any credential, the data base says further on.
+    posture = _posture(configuration, any_credential=True)
     devices = "devices must be enrolled" if posture.enrollment else "devices need not be enrolled"
     return f"{devices}; plans of {len(publishers)} publishers only" if publishers else devices
+
+
+def _posture(configuration: Configuration, *, any_credential: bool) -> Posture:
+    addresses = (configuration.listen, configuration.admin_listen)
+    listen, admin = (parse_address(one, field="listen", lowest_port=0) for one in addresses)
+    return check_posture(configuration.settings.security, listen, admin, any_credential=any_credential)
+
+
+def _admins(configuration: Configuration, state: Path) -> str:
+    found = _look(state, configuration.settings.storage)
+    if _posture(configuration, any_credential=found.any_credential).admin_open:
+        return "administrators need no credential until `fieldfare admin add` makes the first"
+    return "administrators need a credential"
 
 
 def _traces(configuration: Configuration) -> str:
@@ -137,12 +152,12 @@ def _traces(configuration: Configuration) -> str:
 
 def _storage(state: Path, settings: StorageSettings) -> str:
     with StateFolder(state) as folder:
+        found = _look(state, settings).revision
         if settings.database is None or settings.blobs is None:
-            found, where = sqlite_revision(folder.database_file), str(state)
+            where = str(state)
             blobs: BlobStore = FolderBlobStore(folder.blobs)
         else:
-            found, where = postgresql_revision(settings.database), settings.blobs
-            blobs = open_blobs(settings.blobs)
+            where, blobs = settings.blobs, open_blobs(settings.blobs)
         _write_and_read(blobs, where)
     words = {
         None: "the data base is made at the first start",
@@ -150,6 +165,12 @@ def _storage(state: Path, settings: StorageSettings) -> str:
     }
     older = f"a start upgrades the data base from schema {found} to {head()}: have a backup"
     return f"{where} can be written; {words.get(found, older)}"
+
+
+def _look(state: Path, settings: StorageSettings) -> Found:
+    if settings.database is None:
+        return look_at_sqlite(state / DATABASE_FILE)
+    return look_at_postgresql(settings.database)
 
 
 def _write_and_read(blobs: BlobStore, where: str) -> None:

@@ -117,9 +117,12 @@ def test_what_would_not_be_protected_is_refused(tmp_path: Path) -> None:
         Aggregator(tmp_path / "state", settings=mixed).start()
     (tmp_path / "empty").write_text("")
     for changes, words in (
-        ({"tls_cert": tmp_path / "empty", "tls_key": server.key}, "holds no certificate"),
-        ({"tls_cert": server.cert, "tls_key": tmp_path / "empty"}, "no private key"),
-        ({**tls, "tls_client_ca": tmp_path / "absent"}, "cannot read"),
+        ({"tls_cert": tmp_path / "empty", "tls_key": server.key}, r"^security\.tls_cert: .* holds no certificate"),
+        ({"tls_cert": server.cert, "tls_key": tmp_path / "empty"}, r"^security\.tls_key: .* no private key"),
+        ({"tls_cert": server.cert, "tls_key": tmp_path / "absent"}, r"^security\.tls_key: cannot read"),
+        ({**tls, "tls_client_ca": tmp_path / "absent"}, r"^security\.tls_client_ca: cannot read"),
+        ({**tls, "tls_client_ca": tmp_path / "empty"}, r"^security\.tls_client_ca: .* holds no certificate"),
+        ({**admin_tls, "admin_tls_cert": tmp_path / "absent"}, r"^security\.admin_tls_cert: cannot read"),
     ):
         with pytest.raises(ConfigError, match=words):
             Aggregator(tmp_path / "state", settings=with_security(**changes)).start()

@@ -61,5 +61,5 @@ class Protection:
         self.posture = check_posture(security, listen, admin_listen, any_credential=any_credential)
         self.credentials = server_credentials(security.tls_cert, security.tls_key, security.tls_client_ca)
         self.admin_credentials = server_credentials(
-            security.admin_tls_cert, security.admin_tls_key, security.admin_tls_client_ca
+            security.admin_tls_cert, security.admin_tls_key, security.admin_tls_client_ca, prefix="admin_"
         )

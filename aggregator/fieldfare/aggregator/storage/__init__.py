@@ -9,11 +9,12 @@ from fieldfare.aggregator.storage._parts import PartRecord, RoundView, ShareReco
 from fieldfare.aggregator.storage._protocols import BlobStore, Database, Parts, artifact_key
 from fieldfare.aggregator.storage._records import CheckpointRecord, RoundRecord, SnapshotRecord, TaskRecord
 from fieldfare.aggregator.storage._security_records import AuditRecord, CredentialRecord, DeviceRecord
-from fieldfare.aggregator.storage._state_folder import StateFolder
+from fieldfare.aggregator.storage._state_folder import DATABASE_FILE, StateFolder
 from fieldfare.aggregator.storage.blobs import CachedBlobStore, FolderBlobStore, ObjectBlobStore, open_blobs
 from fieldfare.aggregator.storage.sql import SqlDatabase, open_postgresql, open_sqlite
 
 __all__ = [
+    "DATABASE_FILE",
     "AuditRecord",
     "BlobStore",
     "CachedBlobStore",

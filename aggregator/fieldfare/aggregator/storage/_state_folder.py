@@ -8,6 +8,9 @@ from types import TracebackType
 
 from fieldfare.core.errors import StorageError
 
+DATABASE_FILE = "fieldfare.db"
+"""The SQLite file within a state folder."""
+
 
 class StateFolder:
     """Makes the folder (mode 0700), and holds its lock until `close`.
@@ -44,7 +47,7 @@ class StateFolder:
     @property
     def database_file(self) -> Path:
         """The SQLite file."""
-        return self.root / "fieldfare.db"
+        return self.root / DATABASE_FILE
 
     @property
     def blobs(self) -> Path:

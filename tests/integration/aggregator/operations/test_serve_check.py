@@ -11,7 +11,9 @@ from sqlalchemy import create_engine, text
 
 from fieldfare.aggregator import Aggregator, ServerSettings
 from fieldfare.aggregator.settings import StorageSettings
+from fieldfare.core.access import Role
 from tests.integration.aggregator.test_commands import fieldfare
+from tests.integration.security.callers import credential
 from tests.support.certificates import Authority
 from tests.support.shared_storage import PostgresServer, postgres  # noqa: F401 - a fixture
 
@@ -29,8 +31,9 @@ def check(*flags: str | Path) -> tuple[int, dict[str, str]]:
 def test_all_is_well(tmp_path: Path) -> None:
     status, found = check("--state", tmp_path / "state", "--metrics-listen", "127.0.0.1:0")
     assert status == 0
-    assert list(found) == ["rules", "devices", "admin", "metrics", "callers", "storage"]
+    assert list(found) == ["rules", "devices", "admin", "metrics", "callers", "storage", "admins"]
     assert found["storage"].endswith("the data base is made at the first start")
+    assert found["admins"] == "ok administrators need no credential until `fieldfare admin add` makes the first"
     assert not list((tmp_path / "state" / "blobs").iterdir())
     with Aggregator(tmp_path / "state"):
         status, found = check("--state", tmp_path / "state")
@@ -75,6 +78,19 @@ def test_shared_storage(tmp_path: Path, postgres: PostgresServer) -> None:  # no
     status, found = check(*shared[2:], "--database", away)
     assert status == 1
     assert "cannot open the data base" in found["storage"]
+
+
+def test_administration_from_other_machines_needs_a_credential(tmp_path: Path) -> None:
+    pair, state = Authority(tmp_path).issue("one"), tmp_path / "state"
+    beyond = ("--admin-listen", "0.0.0.0:0", "--admin-tls-cert", pair.cert, "--admin-tls-key", pair.key)
+    for _ in range(2):
+        status, found = check("--state", state, *beyond)
+        assert (status, "credentials are needed" in found["admins"]) == (1, True)
+        with Aggregator(state):
+            pass
+    credential(tmp_path, "ada", Role.VIEWER)
+    status, found = check("--state", state, *beyond)
+    assert (status, found["admins"]) == (0, "ok administrators need a credential")
 
 
 def test_ports_and_rules(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from fieldfare.aggregator.storage.sql._database import SqlDatabase
 from fieldfare.aggregator.storage.sql._errors import cause
 from fieldfare.aggregator.storage.sql._facts import write_facts
-from fieldfare.aggregator.storage.sql.migrations import migrate, present
+from fieldfare.aggregator.storage.sql._found import Found, look
+from fieldfare.aggregator.storage.sql.migrations import migrate
 from fieldfare.core.errors import ConfigError, StorageError
 
 _CONNECT_TIMEOUT_S = 10
@@ -21,8 +22,8 @@ _CONNECTIONS = 10
 _MIGRATION_LOCK = 0x66_69_65_6C_64
 
 
-def postgresql_revision(url: str) -> str | None:
-    """The schema that a data base has, such as "0003"; None where it is empty. Nothing is changed.
+def look_at_postgresql(url: str) -> Found:
+    """What a data base holds. Nothing is changed.
 
     Raises:
         ConfigError: no such URL, or the extra `postgres` is not installed.
@@ -31,7 +32,7 @@ def postgresql_revision(url: str) -> str | None:
     engine = create_engine(_driver_url(url), connect_args={"connect_timeout": _CONNECT_TIMEOUT_S})
     try:
         with engine.connect() as connection:
-            return present(connection)
+            return look(connection)
     except SQLAlchemyError as error:
         raise StorageError(f"cannot open the data base: {cause(error)}") from error
     finally:

@@ -10,23 +10,24 @@ from sqlalchemy.exc import SQLAlchemyError
 from fieldfare.aggregator.storage.sql._database import SqlDatabase
 from fieldfare.aggregator.storage.sql._errors import cause
 from fieldfare.aggregator.storage.sql._facts import write_facts
+from fieldfare.aggregator.storage.sql._found import Found, look
 from fieldfare.aggregator.storage.sql.migrations import head, migrate, present
 from fieldfare.core.errors import StorageError
 from fieldfare.core.files import sync_folder
 
 
-def sqlite_revision(path: Path) -> str | None:
-    """The schema that a file has, such as "0003"; None where it is not there or empty. Nothing is changed.
+def look_at_sqlite(path: Path) -> Found:
+    """What a file holds. Nothing is changed.
 
     Raises:
         StorageError: it cannot be read, or was made by a newer version.
     """
     if not path.exists():
-        return None
+        return Found()
     engine = create_engine(f"sqlite:///file:{path.absolute()}?mode=ro&uri=true")
     try:
         with engine.connect() as connection:
-            return present(connection)
+            return look(connection)
     except SQLAlchemyError as error:
         raise StorageError(f"cannot open the data base {path}: {cause(error)}") from error
     finally:
