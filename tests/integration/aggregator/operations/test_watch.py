@@ -213,12 +213,14 @@ def test_figures_by_hand() -> None:
     assert trend([0.0, 1.0, 0.5]) == "▁█▅"
     assert trend([2.0, 2.0]) == "▄▄"
     assert trend(list(range(100)), width=3) == "▁▅█"
-    assert [duration_text(one) for one in (3.4, 99, 120, 3600, 5400)] == [
+    assert [duration_text(one) for one in (3.4, 99, 120, 3599, 3600, 5400, 7199)] == [
         "3 s",
         "99 s",
         "2 min",
         "1 h 0 min",
+        "1 h 0 min",
         "1 h 30 min",
+        "2 h 0 min",
     ]
     history = History()
     rounds = []

@@ -91,10 +91,10 @@ def trend(values: Sequence[float], width: int = 20) -> str:
 
 def duration_text(seconds: float) -> str:
     """Such as "45 s", "12 min", "3 h 20 min"."""
-    minutes, hours = round(seconds / 60), int(seconds // 3600)
     if seconds < 100:  # noqa: PLR2004 - up to here, seconds say more
         return f"{seconds:.0f} s"
-    return f"{hours} h {minutes - 60 * hours} min" if hours else f"{minutes} min"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
 def _moment(stamp: object) -> datetime:
