@@ -39,6 +39,22 @@ def aggregator(tmp_path: Path) -> Iterator[Aggregator]:
         yield running
 
 
+def test_a_folder_that_is_not_the_aggregators_is_no_place_for_credentials(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong"
+    for action in (("list",), ("revoke", "ada")):
+        status, out, err = fieldfare("admin", *action, "--state", wrong)
+        assert (status, out) == (1, "")
+        assert "is no state folder" in err
+        assert not wrong.exists()
+
+
+def test_a_state_folder_that_is_made_for_the_first_credential_is_private(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir(mode=0o755)
+    assert fieldfare("admin", "add", "ada", "--role", "admin", "--state", state)[0] == 0
+    assert stat.S_IMODE(state.stat().st_mode) == 0o700
+
+
 def test_from_the_first_credential_to_a_revoked_device(tmp_path: Path, aggregator: Aggregator) -> None:
     state, token = ("--state", tmp_path / "state"), tmp_path / "token"
     assert "no credentials" in fieldfare("admin", "list", *state)[1]
@@ -57,6 +73,7 @@ def test_from_the_first_credential_to_a_revoked_device(tmp_path: Path, aggregato
     identity = (folder / "device_id").read_bytes().hex()
     assert (status, out) == (0, f"enrolled in population digits as device {identity}\n")
     assert identity in fieldfare("admin", "devices", "list", *known)[1]
+    assert "32 hexadecimal digits" in fieldfare("admin", "devices", "revoke", identity[:8], *known)[2]
     assert "is revoked" in fieldfare("admin", "devices", "revoke", identity, *known)[1]
     assert f"{identity}  digits  enrolled" in (listing := fieldfare("admin", "devices", "list", *known)[1])
     assert "revoked" in listing

@@ -1,6 +1,7 @@
 """`fieldfare admin`: who may administer, which devices are enrolled, and what was done."""
 
 import argparse
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -84,33 +85,46 @@ COMMAND = Command("Administrators, enrolment keys, devices, the audit log", _con
 
 
 @contextmanager
-def _administrators(options: argparse.Namespace) -> Iterator["Administrators"]:
+def _administrators(options: argparse.Namespace, *, make: bool = False) -> Iterator["Administrators"]:
+    """Those of the data base that the flags name; `make` allows one that is not there yet."""
     import secrets
     from datetime import UTC, datetime
 
     from fieldfare.aggregator.security import Administrators
-    from fieldfare.aggregator.storage import open_sqlite
+    from fieldfare.aggregator.storage import DATABASE_FILE, open_sqlite
     from fieldfare.aggregator.storage.sql import open_postgresql
     from fieldfare.core.errors import StorageError
 
     if options.database is not None:
         database = open_postgresql(options.database)
     else:
-        try:
-            options.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as error:
-            raise StorageError(f"cannot use the state folder {options.state}: {error.strerror or error}") from error
-        database = open_sqlite(options.state / "fieldfare.db")
+        file = options.state / DATABASE_FILE
+        if not file.exists():
+            if not make:
+                raise StorageError(f"{options.state} is no state folder: give that of `fieldfare serve --state`")
+            _make_private(options.state)
+        database = open_sqlite(file)
     try:
         yield Administrators(database.security, clock=lambda: datetime.now(UTC), random_bytes=secrets.token_bytes)
     finally:
         database.close()
 
 
+def _make_private(folder: Path) -> None:
+    from fieldfare.core.errors import StorageError
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # The data base holds the key that seals tickets.
+        folder.chmod(0o700)
+    except OSError as error:
+        raise StorageError(f"cannot use the state folder {folder}: {error.strerror or error}") from error
+
+
 def _add(options: argparse.Namespace, console: Console) -> int:
     from fieldfare.core.access import Role
 
-    with _administrators(options) as administrators:
+    with _administrators(options, make=True) as administrators:
         token = administrators.add(options.name, Role[options.role.upper()])
     console.say(token)
     console.warn(f"this token of {options.name} is shown once: keep it in a file that only you can read, and give it")
@@ -178,7 +192,8 @@ def _create_keys(options: argparse.Namespace, console: Console) -> int:
         keys = client.create_keys(options.population, options.count, timedelta(days=options.valid_days))
     for key in keys:
         console.say(key)
-    console.warn(f"{len(keys)} keys for population {options.population}, shown once; each enrols one device")
+    noun = "key" if len(keys) == 1 else "keys"
+    console.warn(f"{len(keys)} {noun} for population {options.population}, shown once; each enrols one device")
     return 0
 
 
@@ -194,10 +209,9 @@ def _list_devices(options: argparse.Namespace, console: Console) -> int:
 def _revoke_device(options: argparse.Namespace, console: Console) -> int:
     from fieldfare.core.errors import ConfigError
 
-    try:
-        device_id = bytes.fromhex(options.device)
-    except ValueError as error:
-        raise ConfigError("a device id is 32 hexadecimal digits, as `devices list` shows it") from error
+    if re.fullmatch(r"[0-9a-fA-F]{32}", options.device) is None:
+        raise ConfigError("a device id is 32 hexadecimal digits, as `devices list` shows it")
+    device_id = bytes.fromhex(options.device)
     with connect(options) as client:
         client.revoke_device(device_id)
     console.say(f"the device {options.device} is revoked; its tokens end within seconds")
