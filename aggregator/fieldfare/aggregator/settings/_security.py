@@ -33,10 +33,10 @@ class SecuritySettings:
             submitted.
         device_calls_per_s: calls of one device in the long run.
         device_burst: calls of one device at once after a rest.
-        peer_calls_per_s: calls from one address that is not of this machine, in the long run.
+        peer_calls_per_s: calls to the device port from one address that is not of this machine, in the long run.
         peer_burst: calls from one such address at once after a rest.
-        failures_per_min: failed sign-ins from one address, on either port; further calls without a valid token are
-            refused unseen until the minute is over.
+        failures_per_min: failed sign-ins from one address, counted for each port by itself; beyond them whatever would
+            sign in from there is refused unseen, with a valid token too, until there is room again.
 
     Raises:
         ConfigError: a field out of its bounds; a certificate without its key, or the other way round.
