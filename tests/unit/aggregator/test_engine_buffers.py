@@ -83,6 +83,28 @@ def test_too_stale_is_late(world: World) -> None:
     assert world.standing(slow) is Standing.GONE
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+def test_evaluations_that_nobody_takes_part_in_make_nothing_stale(world: World, restarted: bool) -> None:
+    patient = replace(COHORT, report_timeout=timedelta(hours=1))
+    asynchronous = replace(BUFFERED.asynchronous, max_staleness=1)
+    world.submit(replace(BUFFERED, training=patient, asynchronous=asynchronous, evaluate_every=1))
+    works = check_in_all(world, 3)
+    commit(world, works[:2], (1.0, 1), (1.0, 1))
+    for _ in range(7):
+        world.advance(100)
+        assert world.work()
+    for work in check_in_all(world, 2, 20):
+        assert world.report(work)
+    assert world.work()
+    (fresh,) = check_in_all(world, 1, 10)
+    assert (fresh.number, fresh.assignment.checkpoint_version) == (10, 1)
+    if restarted:
+        world.restart()
+    # One checkpoint old, so it counts for a half: (3 * 1 + 0 * 2) / 3 = 1.
+    commit(world, [works[2], fresh], (3.0, 2), (0.0, 2))
+    np.testing.assert_allclose(world.weights(2), moved(2), atol=1e-6)
+
+
 def test_an_assignment_counts_once_whatever_buffer_it_came_to(world: World) -> None:
     world.submit(BUFFERED)
     (slow,) = check_in_all(world, 1)

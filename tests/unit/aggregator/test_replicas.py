@@ -10,7 +10,15 @@ import pytest
 
 from fieldfare.aggregator.engine import Standing
 from fieldfare.core.errors import ConfigError, StorageError
-from fieldfare.core.tasks import AggregationSpec, Algorithm, CohortSpec, Combiner, TaskAction, Weighting
+from fieldfare.core.tasks import (
+    AggregationSpec,
+    Algorithm,
+    CohortSpec,
+    Combiner,
+    EligibilitySpec,
+    TaskAction,
+    Weighting,
+)
 from fieldfare.core.weights import unpack_weights
 from fieldfare.protos.v1 import task_pb2
 from tests.unit.aggregator.world import COHORT, SPEC, Work, World
@@ -142,6 +150,24 @@ def test_a_device_that_was_counted_by_one_takes_no_place_of_the_other(pair: Pair
         one for one in pair.red.database.parts.view(pair.red.task_id, 1).shares if one.replica.startswith("blue")
     )
     assert share.working == 0
+
+
+def test_a_device_that_was_counted_by_one_stays_away_from_the_other_too(pair: Pair) -> None:
+    pair.submit(replace(WIDE, eligibility=EligibilitySpec(min_separation=timedelta(days=1))))
+    reds, blues = check_in(pair.red, 0, 1, 2, 3), check_in(pair.blue, 10, 11, 12, 13)
+    for work in reds:
+        assert pair.red.report(work)
+    assert pair.red.work()
+    for work in blues:
+        assert pair.blue.report(work)
+    assert pair.blue.work()
+    pair.sync()
+    assert {work.number for work in check_in(pair.red, 20) + check_in(pair.blue, 21)} == {2}
+    for world in (pair.red, pair.blue):
+        assert [world.check_in(index) for index in (0, 3, 10, 13)] == [None] * 4
+    pair.advance(86400)
+    pair.sync()
+    assert check_in(pair.blue, 0)
 
 
 def test_what_a_dead_replica_had_on_disk_is_in_the_result(pair: Pair) -> None:

@@ -135,6 +135,11 @@ class SharedRounds:
 
     def begun(self, run: TaskRun, record: RoundRecord, rules: ReportRules) -> OpenRound:
         """See `RoundStore.begun`."""
+        if run.spec.eligibility.min_separation:
+            # Whom the others have counted in the round before is not in this one's memory.
+            before = self._database.rounds(run.task_id, after=record.number - 2)[0]
+            since = before.started_at - self._patience
+            run.remember(self._database.participations(run.task_id, since=since), self._clock())
         return self._join(record, run.checkpoint.artifact, rules, record.started_at)
 
     def taken_up(self, record: RoundRecord, checkpoint: Artifact, rules: ReportRules, now: datetime) -> OpenRound:

@@ -176,8 +176,11 @@ class Tasks:
         if separation := spec.eligibility.min_separation:
             now = self._clock()
             run.remember(self._database.participations(record.task_id, since=now - separation), now)
-        if newest is not None and run.versions.rounds_back:
-            run.versions.begin(self._database.rounds(record.task_id, after=newest.number - run.versions.rounds_back))
+        back = 0 if newest is None else run.versions.rounds_back
+        while newest is not None and back:
+            rounds = self._database.rounds(record.task_id, after=newest.number - back)
+            run.versions.begin(rounds)
+            back = 0 if back >= newest.number or run.versions.reaches(rounds[0]) else 2 * back
         if newest is not None and newest.state in _OPEN:
             rules = run.rules(newest.kind)
             current = self._keeper.rounds.taken_up(newest, checkpoint.artifact, rules, self._clock())

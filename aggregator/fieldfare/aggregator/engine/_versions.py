@@ -22,8 +22,12 @@ class Versions:
 
     @property
     def rounds_back(self) -> int:
-        """So many of the last rounds, evaluations among them, can hold an assignment that still counts."""
+        """So many of the last rounds hold every assignment that still counts, unless evaluations were abandoned."""
         return 2 * self._spec.max_staleness + 2 if self._asynchronous else 0
+
+    def reaches(self, record: RoundRecord) -> bool:
+        """Whether nothing from before this round still counts."""
+        return record.checkpoint_version < self._oldest
 
     @property
     def checkpoints_back(self) -> int:
@@ -39,8 +43,12 @@ class Versions:
         if not self._asynchronous:
             return
         self._given |= {one.number: one.checkpoint_version for one in records if one.kind is NextRound.TRAINING}
-        oldest = max(self._given, default=0) - self.rounds_back
-        self._given = {number: version for number, version in self._given.items() if number >= oldest}
+        self._given = {number: version for number, version in self._given.items() if version >= self._oldest}
+
+    @property
+    def _oldest(self) -> int:
+        """The oldest checkpoint that still counts. Safe: numbers of rounds do not tell, since some are abandoned."""
+        return max(self._given.values(), default=0) - self._spec.max_staleness
 
     def staleness(self, number: int, version: int) -> int | None:
         """Checkpoints between the assignment's and `version`; None where a report is too stale to count.
