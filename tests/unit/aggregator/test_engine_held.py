@@ -65,7 +65,7 @@ def test_after_a_restart_every_device_sends_again(held_world: World) -> None:
     np.testing.assert_allclose(world.weights(1), [3.5, 2, 3], atol=1e-6)
 
 
-@pytest.mark.parametrize("end", ["cancel", "abandon", "lost answer"])
+@pytest.mark.parametrize("end", ["cancel", "abandon", "lost answer", "lost answer to cancel", "cancelled twice"])
 def test_memory_is_given_back_however_the_round_ends(held_world: World, end: str) -> None:
     world = held_world
     world.submit(TASK)
@@ -78,13 +78,23 @@ def test_memory_is_given_back_however_the_round_ends(held_world: World, end: str
         world.advance(100)
         assert world.work()
         assert world.status().rounds[0].state == task_pb2.ROUND_STATE_ABANDONED
-    else:
+    elif end == "lost answer":
         for work in works[2:]:
             world.report(work)
         world.database.after = 1
         assert not world.work() or world.status().rounds_committed == 1
         assert world.work()
         assert world.status().rounds_committed == 1
+    else:
+        world.database.lose.add("set_task_state")
+        with pytest.raises(StorageError, match="answer was lost"):
+            world.engine.control("t", TaskAction.CANCEL)
+        if end == "cancelled twice":
+            assert world.engine.control("t", TaskAction.CANCEL).state == task_pb2.TASK_STATE_CANCELLED
+        else:
+            world.advance(100)
+            assert world.work()
+        assert world.engine.active_tasks() == []
     assert left(world) == world.settings.engine.max_held_bytes
     assert not world.report(works[2]) or end == "abandon"
 

@@ -90,7 +90,7 @@ class FlakyDatabase:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._inner, name)
-        if name not in {"save_snapshot", "commit_round", "abandon_round", "begin_round"}:
+        if name not in {"save_snapshot", "commit_round", "abandon_round", "begin_round"} | self.lose:
             return method
         return self.flaky(method, name)
 

@@ -155,9 +155,7 @@ class Engine:
         """
         plan, checkpoint, _ = incoming.check()
         self._rounds.check(incoming.spec)
-        now = self._clock()
-        task_id = secrets.token_hex(16)
-        spec = incoming.spec
+        now, task_id, spec = self._clock(), secrets.token_hex(16), incoming.spec
         record = TaskRecord(
             task_id=task_id,
             name=spec.name,
@@ -226,7 +224,13 @@ class Engine:
             raise StateError(
                 f"the task is {record.state.name.lower()} ({record.reason}): it cannot be changed any more"
             )
-        self._keeper.control(run, action)
+        try:
+            self._keeper.control(run, action)
+        except StateError:
+            if not self._tasks.drop_ended(run.task_id):
+                raise
+            # The answer to what ended it was lost, or another replica ended it.
+            return self.control(task, action)
         if run.state.ended:
             self._tasks.drop(run.task_id)
         self._work_if_possible(run.task_id)
@@ -391,8 +395,5 @@ class Engine:
         current = None if run is None else run.open
         if run is not None and current is not None and rounds and rounds[-1].number == current.number:
             rounds[-1] = run.row(current)
-        checkpoint, evaluations = (
-            self._database.newest_checkpoint(record.task_id),
-            self._database.evaluations(record.task_id),
-        )
-        return task_status(record, checkpoint, rounds, evaluations=evaluations)
+        checkpoint = self._database.newest_checkpoint(record.task_id)
+        return task_status(record, checkpoint, rounds, evaluations=self._database.evaluations(record.task_id))

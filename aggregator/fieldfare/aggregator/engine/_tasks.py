@@ -113,8 +113,22 @@ class Tasks:
     def drop(self, task_id: str) -> None:
         """The task has ended."""
         with self._lock:
-            self._runs.pop(task_id, None)
+            over = self._runs.pop(task_id, None)
             self._given.pop(task_id, None)
+        if over is not None:
+            over.discard()
+
+    def drop_ended(self, task_id: str) -> bool:
+        """Drop a task that has ended as storage has it, though memory does not know; whether that was so.
+
+        Raises:
+            StorageError: storage cannot be read now.
+        """
+        record = self._database.task(task_id)
+        ended = record is not None and record.state.ended
+        if ended:
+            self.drop(task_id)
+        return ended
 
     def in_turn(self, population: str) -> list[TaskRun]:
         """The population's tasks, beginning with the one that has waited longest since it was given a device."""
@@ -145,11 +159,8 @@ class Tasks:
                 return
             level = logging.INFO if isinstance(error, OvertakenError) else logging.WARNING
             _log.log(level, "task=%s is read again from storage: %s", task_id, error)
-            if (record := self._database.task(task_id)) is not None:
-                if record.state.ended:
-                    self.drop(task_id)
-                else:
-                    self.load_one(record)
+            if not self.drop_ended(task_id) and (record := self._database.task(task_id)) is not None:
+                self.load_one(record)
         except FieldfareError as error:
             if _may_pass(error):
                 raise
