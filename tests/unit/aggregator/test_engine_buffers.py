@@ -240,6 +240,19 @@ def test_a_paused_task_takes_reports_in_and_goes_on_later(world: World) -> None:
     assert world.report(works[2])
 
 
+def test_a_paused_task_gives_no_new_work_for_what_was_given_in_an_earlier_buffer(world: World) -> None:
+    world.submit(BUFFERED)
+    works = check_in_all(world, 3)
+    commit(world, works[:2], (0.0, 1), (0.0, 1))
+    (fresh,) = check_in_all(world, 1, 10)
+    world.engine.control("t", TaskAction.PAUSE)
+    assert world.check_in(2) is None
+    # What was given in this buffer is given again.
+    assert check_in_all(world, 1, 10)[0].assignment.ticket == fresh.assignment.ticket
+    world.engine.control("t", TaskAction.RESUME)
+    assert check_in_all(world, 1, 2)[0].number == 2
+
+
 def test_checkpoints_that_devices_work_with_are_kept(tmp_path: Any) -> None:
     world = World(tmp_path / "state", ServerSettings(engine=EngineSettings(keep_checkpoints=1)))
     world.submit(BUFFERED)

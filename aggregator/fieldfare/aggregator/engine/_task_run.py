@@ -136,7 +136,7 @@ class TaskRun:
             if self._open is None:
                 return None
             machine = self._open.machine
-            if self.state is not TaskState.RUNNING and machine.deadline_of(device) is None:
+            if self.state is not TaskState.RUNNING and not machine.has_given(device):
                 return None
             deadline = machine.assign(device, now)
             return None if deadline is None or deadline <= now else Grant(self._open, deadline)

@@ -38,6 +38,10 @@ class Buffer(Round):
         """Devices at work and their deadlines: what the next buffer carries on."""
         return dict(self._outstanding)
 
+    def has_given(self, device: bytes) -> bool:
+        """See `Round.has_given`; not what it was given in an earlier buffer."""
+        return device in self._asked and super().has_given(device)
+
     def assign(self, device: bytes, now: datetime) -> datetime | None:
         """Hand the newest checkpoint to a device.
 
@@ -47,10 +51,10 @@ class Buffer(Round):
             in this buffer, or enough devices are at work.
         """
         self._expire(now)
-        known = self._outstanding.get(device)
-        if known is not None and device in self._asked:
-            return known
-        if self.has_report_of(device) or device in self._out or (known is None and not self.has_places(now)):
+        if self.has_given(device):
+            return self._outstanding[device]
+        working = device in self._outstanding
+        if self.has_report_of(device) or device in self._out or not (working or self.has_places(now)):
             return None
         deadline = now + self.spec.report_timeout
         self._outstanding[device] = deadline

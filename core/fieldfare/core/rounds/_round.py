@@ -87,6 +87,10 @@ class Round:
         """Until when the device may report; None where it holds no open assignment."""
         return self._outstanding.get(device)
 
+    def has_given(self, device: bytes) -> bool:
+        """Whether `assign` would only repeat what the device was given in this round."""
+        return device in self._outstanding
+
     def has_report_of(self, device: bytes) -> bool:
         """Whether a report of this device was added."""
         return device in self._pending or device in self._acknowledged
