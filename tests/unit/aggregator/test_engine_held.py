@@ -113,6 +113,30 @@ def test_a_commit_that_fails_keeps_what_is_held(held_world: World) -> None:
     np.testing.assert_allclose(world.weights(1), [3.5, 2, 3], atol=1e-6)
 
 
+def test_a_round_that_lost_an_update_it_held_is_abandoned_and_the_next_one_begins(tmp_path: Path) -> None:
+    world = World(tmp_path / "state", ServerSettings(engine=EngineSettings(max_held_bytes=0)))
+    world.submit(TASK)
+    works = check_in_all(world, 4)
+    for work in works:
+        assert world.report(work)
+    current = world.engine._tasks.find(world.task_id).open  # type: ignore[union-attr]
+    with file_of(current.accumulator._held).open("r+b") as file:  # type: ignore[union-attr, arg-type]
+        file.write(b"changed")
+    assert world.work()
+    lost, after = world.status().rounds
+    assert (lost.state, lost.reason) == (
+        task_pb2.ROUND_STATE_ABANDONED,
+        "an update that is held on disk was changed there",
+    )
+    assert after.number == 2
+    assert {world.standing(work) for work in works} == {Standing.GONE}
+    for work, value in zip(check_in_all(world, 4), (1.0, 2.0, 3.0, 4.0), strict=True):
+        assert world.report(work, (value, 0, 0))
+    assert world.work()
+    np.testing.assert_allclose(world.weights(1), [3.5, 2, 3], atol=1e-6)
+    world.database.close()
+
+
 def test_evaluations_of_such_a_task_are_sums_as_ever(world: World) -> None:
     world.submit(replace(TASK, evaluate_every=1))
     for _ in range(2):

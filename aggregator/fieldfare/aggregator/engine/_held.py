@@ -27,6 +27,10 @@ _VALUE_BYTES = 4
 _KEY_BITS = 256
 
 
+class LostUpdateError(StorageError):
+    """An update that was put into the file cannot be read back: the round's result can never be formed."""
+
+
 class Holds:
     """What all rounds together may hold in memory, and where the rest goes.
 
@@ -94,7 +98,7 @@ class HeldUpdates:
 
         Raises:
             AggregationError: too few updates.
-            StorageError: what was put into the file cannot be read.
+            LostUpdateError: what was put into the file cannot be read.
         """
         return combine(self._spec, [self._updates[device] for device in sorted(self._updates)])
 
@@ -164,7 +168,7 @@ class _Sealed:
             try:
                 data = os.pread(self._file.fileno(), count * _VALUE_BYTES + _TAG_BYTES, offset)
             except OSError as error:
-                raise StorageError(f"an update that is held on disk cannot be read: {error.strerror}") from error
+                raise LostUpdateError(f"an update that is held on disk cannot be read: {error.strerror}") from error
             self._last = (index, _opened(self._cipher, _nonce(self._number, index), data))
         return self._last[1]
 
@@ -183,4 +187,4 @@ def _opened(cipher: AESGCM, nonce: bytes, data: bytes) -> NDArray[np.float32]:
     try:
         return np.frombuffer(cipher.decrypt(nonce, data, None), "<f4")
     except InvalidTag as error:
-        raise StorageError("an update that is held on disk was changed there") from error
+        raise LostUpdateError("an update that is held on disk was changed there") from error

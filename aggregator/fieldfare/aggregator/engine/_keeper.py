@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from fieldfare.aggregator.engine._accumulator import Frozen
 from fieldfare.aggregator.engine._checkpoints import read_checkpoint, write_checkpoint
 from fieldfare.aggregator.engine._events import Event, EventKind, Outbox
+from fieldfare.aggregator.engine._held import LostUpdateError
 from fieldfare.aggregator.engine._open_round import Attempt, OpenRound, with_result
 from fieldfare.aggregator.engine._sole_rounds import RoundStore
 from fieldfare.aggregator.engine._task_run import TaskRun
@@ -134,8 +135,7 @@ class Keeper:
             self._settle(run, current, current.doubtful)
         decision = run.decide(self._clock())
         if decision.verdict is Verdict.COMMIT:
-            with self._telemetry.operation("commit", run.task_id, current.number):
-                self._commit(run, current)
+            self._commit_or_abandon(run, current)
         elif decision.verdict is Verdict.ABANDON:
             self._abandon(run, current, decision.reason)
         else:
@@ -218,6 +218,14 @@ class Keeper:
             self._delete(current.doubtful.snapshot.blob_key)
         for part in current.merged:
             self._delete(part.snapshot.blob_key)
+
+    def _commit_or_abandon(self, run: TaskRun, current: OpenRound) -> None:
+        try:
+            with self._telemetry.operation("commit", run.task_id, current.number):
+                self._commit(run, current)
+        except LostUpdateError as error:
+            # Safe: where updates are held, nothing was acknowledged.
+            self._abandon(run, current, str(error))
 
     def _commit(self, run: TaskRun, current: OpenRound) -> None:
         now = self._clock()
