@@ -63,6 +63,22 @@ def test_administration_too(aggregator: Aggregator, method: str) -> None:
         assert admin.list() == []
 
 
+@pytest.mark.parametrize("port", ["address", "admin_address"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        "/grpc.health.v1.Health/Check",
+        "/grpc.health.v1.Health/Watch",
+        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+    ],
+)
+def test_health_and_reflection_too(aggregator: Aggregator, port: str, method: str) -> None:
+    caller = SlowCaller(getattr(aggregator, port), method)
+    caller.begin_message(b"\x0a", announce=100)
+    assert caller.wait(10) == DEADLINE_EXCEEDED
+    caller.close()
+
+
 def test_bytes_that_trickle_do_not_make_a_message(aggregator: Aggregator) -> None:
     caller = SlowCaller(aggregator.address, DEVICE + "CheckIn")
     caller.begin_message(b"\x0a", announce=1000)

@@ -14,6 +14,7 @@ from fieldfare.aggregator.security import Protection
 from fieldfare.aggregator.service._errors import on_the_wire
 from fieldfare.aggregator.service._workers import Workers
 from fieldfare.aggregator.service.guards._calls import Context, bearer_token, method_name, peer_address, status_name
+from fieldfare.aggregator.service.guards._others import bounded
 from fieldfare.aggregator.service.guards._streams import Downloads, from_first, next_message, only_message
 from fieldfare.aggregator.service.guards._subjects import CHANGES, about
 from fieldfare.aggregator.settings import ServerSettings
@@ -86,17 +87,20 @@ class AdminGuard(grpc.aio.ServerInterceptor):
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[_Handler]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> _Handler:
-        """The guarded handler of a call of ours; others (health) go as they are."""
+        """The guarded handler; of calls that are not ours (health, reflection) only the bounds are guarded."""
         handler = await continuation(handler_call_details)
         method = handler_call_details.method
-        if handler is None or not method.startswith(_SERVICE):
-            return handler
+        if handler is None:
+            return None
         known = self._guarded.get(method)
         if known is None or known[0] is not handler:
-            known = self._guarded[method] = (handler, self._guard(method_name(method), handler))
+            known = self._guarded[method] = (handler, self._guard(method, handler))
         return known[1]
 
-    def _guard(self, call: str, handler: _Handler) -> _Handler:
+    def _guard(self, method: str, handler: _Handler) -> _Handler:
+        if not method.startswith(_SERVICE):
+            return bounded(handler, self._limit, self._downloads, _address)
+        call = method_name(method)
         wire = {
             "request_deserializer": handler.request_deserializer,
             "response_serializer": handler.response_serializer,
@@ -134,7 +138,7 @@ class AdminGuard(grpc.aio.ServerInterceptor):
     @contextlib.asynccontextmanager
     async def _audited(self, call: str, context: Context) -> AsyncIterator[_Entry]:
         """Sign the caller in, run the body, and write down what has to be."""
-        entry = _Entry(call, peer_address(context.peer())[0])
+        entry = _Entry(call, _address(context))
         outcome = "OK"
         try:
             async with on_the_wire(context):
@@ -178,3 +182,7 @@ class AdminGuard(grpc.aio.ServerInterceptor):
         except StorageError as error:
             # The call is over; what could not be written into the table stands in the log at least.
             _log.critical("the audit log cannot be written (%s): %s", error, record)
+
+
+def _address(context: Context) -> str:
+    return peer_address(context.peer())[0]

@@ -9,6 +9,7 @@ import grpc
 from fieldfare.aggregator.security import Protection
 from fieldfare.aggregator.service._errors import on_the_wire
 from fieldfare.aggregator.service.guards._calls import Context, bearer_token, method_name, peer_address, status_name
+from fieldfare.aggregator.service.guards._others import bounded
 from fieldfare.aggregator.service.guards._streams import Downloads, from_first, next_message, only_message
 from fieldfare.aggregator.settings import ServerSettings
 from fieldfare.core.access import AccessClaims, Rate, RateLimiter
@@ -50,17 +51,20 @@ class DeviceGuard(grpc.aio.ServerInterceptor):
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[_Handler]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> _Handler:
-        """The guarded handler of a call of ours; others (health) go as they are."""
+        """The guarded handler; of calls that are not ours (health, reflection) only the bounds are guarded."""
         handler = await continuation(handler_call_details)
         method = handler_call_details.method
-        if handler is None or not method.startswith(_SERVICE):
-            return handler
+        if handler is None:
+            return None
         known = self._guarded.get(method)
         if known is None or known[0] is not handler:
-            known = self._guarded[method] = (handler, self._guard(method_name(method), handler))
+            known = self._guarded[method] = (handler, self._guard(method, handler))
         return known[1]
 
-    def _guard(self, call: str, handler: _Handler) -> _Handler:
+    def _guard(self, method: str, handler: _Handler) -> _Handler:
+        if not method.startswith(_SERVICE):
+            return bounded(handler, self._limit, self._downloads, self._admit_peer)
+        call = method_name(method)
         wire = {
             "request_deserializer": handler.request_deserializer,
             "response_serializer": handler.response_serializer,
