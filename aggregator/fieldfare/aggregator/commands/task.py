@@ -39,7 +39,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     show.add_argument("--watch", action="store_true", help="go on until the task has ended")
     fetch = _action(actions, "fetch", "fetch the newest global weights of a task, or its plan", _fetch)
     fetch.add_argument("task", help="id, its first characters (6 or more), or name where only one task has it")
-    fetch.add_argument("--output", type=Path, metavar="FILE", help="weights: .safetensors, or .weights for raw")
+    fetch.add_argument("--output", type=Path, metavar="FILE", help="weights: .safetensors, .npz, or .weights for raw")
     fetch.add_argument("--plan", type=Path, metavar="FILE", help="where to write the plan")
     rounds = _action(actions, "rounds", "show a task's newest rounds, with every count", _rounds)
     rounds.add_argument("task", help="id, its first characters (6 or more), or name where only one task has it")
@@ -89,7 +89,7 @@ def _configure_submit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--target", metavar="METRIC=VALUE", help="end when an evaluation reaches it")
     signature = "of `fieldfare plan sign`; may be given several times"
     parser.add_argument("--signature", type=Path, action="append", default=[], metavar="FILE", help=signature)
-    parser.add_argument("--weights", type=Path, metavar="FILE", help="initial weights, .safetensors or .weights")
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="initial weights: .safetensors, .npz or .weights")
     parser.add_argument("--watch", action="store_true", help="show the rounds until the task has ended")
 
 

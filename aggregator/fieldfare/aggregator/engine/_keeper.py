@@ -344,7 +344,8 @@ class Keeper:
 
     def _tell(self, run: TaskRun, kind: EventKind, record: RoundRecord | None, reason: str = "") -> None:
         number = "" if record is None else f" round={record.number}"
-        _log.info("task=%s%s %s %s", run.task_id, number, kind.value, reason)
+        why = f": {reason}" if reason else ""
+        _log.info("task=%s%s %s%s", run.task_id, number, kind.value, why)
         self._outbox.add(Event(kind, run.task_id, run.spec.name, record, reason))
 
 
