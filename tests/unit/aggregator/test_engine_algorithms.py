@@ -52,6 +52,19 @@ def test_the_optimisers_state_goes_on_with_the_checkpoints(tmp_path, algorithm, 
     assert len(world.keys("artifacts/")) == 1 + 4 + 3
 
 
+def test_a_commit_that_failed_leaves_neither_weights_nor_state_behind(tmp_path):
+    world = World(tmp_path)
+    world.submit(task(Algorithm.FEDADAM))
+    *works, last = check_in_all(world, 5)
+    for work, update in zip(works, UPDATES, strict=True):
+        assert world.report(work, update)
+    world.database.before = 1
+    assert not world.work()
+    assert world.report(last, (9, 9, 9))
+    assert world.work()
+    assert set(world.keys("artifacts/")) == world.database.blob_keys()
+
+
 @pytest.mark.parametrize("algorithm", [Algorithm.FEDAVG, Algorithm.DSGD, Algorithm.FEDPROX])
 def test_the_others_keep_none(tmp_path, algorithm):
     world = World(tmp_path)

@@ -270,7 +270,8 @@ class Keeper:
             try:
                 self.rounds.commit(current, record, frozen, checkpoint)
             except FieldfareError:
-                self.forget_artifact(checkpoint.artifact.sha256)
+                for artifact in filter(None, (checkpoint.artifact, checkpoint.optimizer_state)):
+                    self.forget_artifact(artifact.sha256)
                 raise
         return checkpoint
 
