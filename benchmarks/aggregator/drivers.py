@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import itertools
 import multiprocessing
 import resource
 import time
@@ -120,9 +121,12 @@ class Reporter:
         """Check the devices in, again where a round has not begun yet."""
         return list(self._pool.map(self._ticket, indices))
 
-    def send(self, indices: range, tickets: list[bytes]) -> list[int]:
-        """Report for the devices; the statuses of the receipts, asked for again while they are pending."""
-        return list(self._pool.map(self._report, indices, tickets))
+    def send(self, indices: range, tickets: list[bytes], *, settle: bool) -> list[int]:
+        """Report for the devices; the statuses of the receipts, with `settle` asked for again while they are pending.
+
+        A report that waits alone is pending until others come: before the end of a round, do not wait for all.
+        """
+        return list(self._pool.map(self._report, indices, tickets, itertools.repeat(settle)))
 
     def _ticket(self, index: int) -> bytes:
         for _ in range(_TRIES):
@@ -132,7 +136,7 @@ class Reporter:
             time.sleep(0.05)
         raise SystemExit("a device was given no work")
 
-    def _report(self, index: int, ticket: bytes) -> int:
+    def _report(self, index: int, ticket: bytes, settle: bool) -> int:
         header = aggregator_pb2.ReportHeader(ticket=ticket, device_id=device_id(index))
         question = aggregator_pb2.ReportHeader(ticket=ticket, device_id=device_id(index), receipt_only=True)
         header.outcome, header.example_count = aggregator_pb2.OUTCOME_DONE, 1
@@ -140,17 +144,17 @@ class Reporter:
         header.payload_bytes = self._payload_bytes
         opening = aggregator_pb2.ReportRequest(header=header)
         receipt = self._stub.Report(iter([opening, *self._data, self._trailer]), timeout=120)
-        while receipt.status == aggregator_pb2.RECEIPT_STATUS_PENDING:
+        while settle and receipt.status == aggregator_pb2.RECEIPT_STATUS_PENDING:
             time.sleep(0.1)
             receipt = self._stub.Report(iter([aggregator_pb2.ReportRequest(header=question)]), timeout=120)
         return int(receipt.status)
 
 
 def drive_reports(pipe: Connection, size: int, threads: int) -> None:
-    """A process that reports: told (address, first, after), it answers with (start, end, statuses)."""
+    """A process that reports: told (address, first, after, real, settle), it answers with (start, end, statuses)."""
     reporters: dict[str, Reporter] = {}
     while (order := pipe.recv()) is not None:
-        address, first, after, real = order
+        address, first, after, real, settle = order
         if address not in reporters:
             reporters[address] = Reporter(address, size, threads)
         reporter = reporters[address]
@@ -159,7 +163,7 @@ def drive_reports(pipe: Connection, size: int, threads: int) -> None:
         pipe.send("ready")
         pipe.recv()
         start = time.monotonic()
-        statuses = reporter.send(indices, tickets)
+        statuses = reporter.send(indices, tickets, settle=settle)
         pipe.send((start, time.monotonic(), statuses))
 
 

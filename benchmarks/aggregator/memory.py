@@ -32,7 +32,7 @@ def curve(updates: int, weights: int, threads: int, parts: int) -> list[tuple[in
             before = rss_bytes(server.pid)
             points = [(0, 0.0)]
             for number in range(parts):
-                send(drivers, address, number * part, part, real=True)
+                send(drivers, address, number * part, part, real=True, settle=number == parts - 1)
                 points.append(((number + 1) * part, rss_bytes(server.pid) - before))
             if (error := mean_error(admin, weights)) > LARGEST_ERROR:
                 raise SystemExit(f"the mean is off by {error:g}")

@@ -19,9 +19,11 @@ _MESSAGE_BYTES = 2 * 2**20
 def serve_aggregator(pipe: Connection, state: Path, size: int, goal: int, rounds: int = 1) -> None:
     """An aggregator with its defaults and one task whose rounds want `goal` reports; sends both addresses."""
     from fieldfare.aggregator import AdminClient, Aggregator
+    from fieldfare.aggregator.allocator import bound_allocator
     from fieldfare.core.tasks import CohortSpec, TaskSpec
     from tests.support.hollow_plan import hollow_plan
 
+    bound_allocator()  # as `fieldfare serve` does
     cohort = CohortSpec(goal, goal, 1.0, timedelta(hours=1), timedelta(hours=1))
     spec = TaskSpec("bench", POPULATION, rounds, cohort, cohort, 0)
     with Aggregator(state) as aggregator:

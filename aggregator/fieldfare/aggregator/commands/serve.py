@@ -96,8 +96,11 @@ def _serve(configuration: "Configuration", state: Path, console: Console) -> int
     import threading
 
     from fieldfare.aggregator import Aggregator
+    from fieldfare.aggregator.allocator import bound_allocator
     from fieldfare.aggregator.observability import logging_to
 
+    # Safe: where it has no effect, the process only keeps more of what it once held.
+    bound_allocator()
     stop = threading.Event()
 
     def tell(event: "Event") -> None:
