@@ -250,6 +250,18 @@ def test_tokens_outlive_a_restart(site: Site) -> None:
     Caller(0, site.stub, caller.token).check_in()
 
 
+def test_a_shorter_life_time_lets_no_revoked_device_back_in(tmp_path: Path) -> None:
+    clock = Clock()
+    long, short = (with_security(token_lifetime=one) for one in (timedelta(days=7), timedelta(hours=1)))
+    with serving(tmp_path, long, clock) as aggregator, AdminClient(aggregator.admin_address) as admin:
+        caller = Caller(0, connect(aggregator.address))
+        caller.enroll(key_for(admin))
+        admin.revoke_device(caller.id)
+    clock.ahead = timedelta(days=6)
+    with serving(tmp_path, short, clock) as aggregator, refused(UNKNOWN, "this device was revoked"):
+        Caller(0, connect(aggregator.address), caller.token).check_in()
+
+
 def test_without_enrolment_on_loopback_it_says_so(tmp_path: Path) -> None:
     with serving(tmp_path, with_security(enrollment="auto")) as aggregator:
         assert any("may pose as any device" in one for one in aggregator.warnings)

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from fieldfare.aggregator.settings import SecuritySettings
+from fieldfare.aggregator.settings import LONGEST_TOKEN, SecuritySettings
 from fieldfare.aggregator.storage import DeviceRecord
 from fieldfare.aggregator.storage.sql import SqlSecurityStore
 from fieldfare.core.access import (
@@ -158,7 +158,8 @@ class Enrollment:
         Raises:
             StorageError: the data base cannot say; what was known stays known.
         """
-        self._revoked = self._store.revoked_since(self._clock() - self._settings.token_lifetime - _MARGIN)
+        # Not the present `token_lifetime`: tokens that were made under a longer one are still about.
+        self._revoked = self._store.revoked_since(self._clock() - LONGEST_TOKEN - _MARGIN)
 
     def devices(self, population: str, after: bytes, limit: int) -> list[DeviceRecord]:
         """Enrolled devices, in order of their ids; of all populations where it is empty.

@@ -7,11 +7,12 @@ its documentation: `fieldfare serve --print-config` writes it.
 from fieldfare.aggregator.settings._engine import EngineSettings
 from fieldfare.aggregator.settings._limits import LimitSettings
 from fieldfare.aggregator.settings._observability import ObservabilitySettings
-from fieldfare.aggregator.settings._security import SecuritySettings
+from fieldfare.aggregator.settings._security import LONGEST_TOKEN, SecuritySettings
 from fieldfare.aggregator.settings._server import ServerSettings
 from fieldfare.aggregator.settings._storage import StorageSettings
 
 __all__ = [
+    "LONGEST_TOKEN",
     "EngineSettings",
     "LimitSettings",
     "ObservabilitySettings",

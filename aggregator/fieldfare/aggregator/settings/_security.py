@@ -8,7 +8,8 @@ from fieldfare.aggregator.settings._checks import at_least_one, need, positive
 
 _SECTION = "security"
 _ENROLLMENT = ("auto", "required", "off")
-_LONGEST_TOKEN = timedelta(days=7)
+LONGEST_TOKEN = timedelta(days=7)
+"""No access token lasts longer, whatever the setting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class SecuritySettings:
             need(not alone, _SECTION, name, f"needs {prefix}tls_cert too: certificates are shown within TLS")
         need(self.enrollment in _ENROLLMENT, _SECTION, "enrollment", f"must be one of {', '.join(_ENROLLMENT)}")
         positive(_SECTION, self, "token_lifetime", "clock_window", "revocation_poll")
-        need(self.token_lifetime <= _LONGEST_TOKEN, _SECTION, "token_lifetime", "must be at most 7 days")
+        need(self.token_lifetime <= LONGEST_TOKEN, _SECTION, "token_lifetime", "must be at most 7 days")
         at_least_one(_SECTION, self, "device_burst", "peer_burst", "failures_per_min")
         for name in ("device_calls_per_s", "peer_calls_per_s"):
             need(0 < getattr(self, name) < float("inf"), _SECTION, name, "must be a positive number")
