@@ -141,3 +141,14 @@ def test_a_plain_caller_is_not_served_over_a_tls_port(tmp_path: Path) -> None:
         call = channel.unary_unary("/fieldfare.protos.v1.Aggregator/CheckIn")
         with pytest.raises(grpc.RpcError):
             call(b"", timeout=5)
+
+
+def test_an_administrator_without_tls_is_told_of_it(tmp_path: Path) -> None:
+    server = Authority(tmp_path).issue("server")
+    settings = with_security(admin_tls_cert=server.cert, admin_tls_key=server.key)
+    with (
+        serving(tmp_path, settings) as aggregator,
+        AdminClient(aggregator.admin_address) as admin,
+        pytest.raises(TransportError, match="running there with TLS, which --tls-ca is for"),
+    ):
+        admin.list()

@@ -53,6 +53,7 @@ def test_every_status_becomes_words(code: grpc.StatusCode) -> None:
 @pytest.mark.parametrize(
     ("details", "words"),
     [
+        ("UNAVAILABLE: ipv4:127.0.0.1:8470: Socket closed", r"closed the connection\): .* ask for TLS \(--tls-ca\)"),
         ("failed to connect: Connection refused (111)", r"\(connection refused\): is `fieldfare serve` running there"),
         ("Ssl handshake failed: certificate verify failed", "TLS handshake failed"),
         ("DNS resolution failed for h:1", "name is not known"),

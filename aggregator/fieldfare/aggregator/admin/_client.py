@@ -270,9 +270,10 @@ class AdminClient:
             if code in _ERRORS:
                 raise _ERRORS[code](details) from error
             if code is grpc.StatusCode.UNAVAILABLE:
-                raise TransportError(
-                    f"no answer from an aggregator at {self.address}: is `fieldfare serve` running there? ({details})"
-                ) from error
+                # What a port with TLS does to a caller without it, and without a word.
+                closed = " with TLS, which --tls-ca is for" if "Socket closed" in details else ""
+                where = f"{self.address}: is `fieldfare serve` running there{closed}?"
+                raise TransportError(f"no answer from an aggregator at {where} ({details})") from error
             raise TransportError(f"the call to {self.address} failed: {code.name} {details}") from error
 
 

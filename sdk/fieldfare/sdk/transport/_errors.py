@@ -54,6 +54,8 @@ def _reason(detail: str) -> str:
         return "(connection refused): is `fieldfare serve` running there?"
     if "handshake" in lower or "certificate" in lower or "tls" in lower or "ssl" in lower:
         return f"(TLS handshake failed): is its certificate signed by the CA that was given? {detail}"
+    if "socket closed" in lower:
+        return "(it closed the connection): is it just stopping, or does it ask for TLS (--tls-ca)?"
     if "dns" in lower or "name resolution" in lower or "address lookup" in lower:
         return "(its name is not known): is the address right?"
     return f"({detail or 'unavailable'})"
