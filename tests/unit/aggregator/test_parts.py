@@ -80,6 +80,7 @@ def test_parts_add_up_and_one_commit_ends_the_round(database: SqlDatabase) -> No
         lambda: database.parts.save(own(1), part("b", 1), DEVICES[2:3], NOW),
         lambda: database.parts.commit(done, "b", [], merged=[], now=NOW),
         lambda: database.parts.claim(TASK.task_id, 1, share("b"), block=1, asked=9, patience=PATIENCE),
+        lambda: database.parts.publish(TASK.task_id, 1, share("b")),
         lambda: database.parts.abandon(done),
     ):
         with pytest.raises(StateError, match="not open"):

@@ -170,6 +170,101 @@ def test_a_device_that_was_counted_by_one_stays_away_from_the_other_too(pair: Pa
     assert check_in(pair.blue, 0)
 
 
+def test_a_copy_that_another_counts_between_question_and_report_is_no_fault_of_the_device(pair: Pair) -> None:
+    pair.submit()
+    works = check_in(pair.red, 0, 1)
+    assert pair.blue.standing(works[0]) is Standing.ABSENT
+    for work in works:
+        assert pair.red.report(work)
+    pair.sync()
+    reports, header = pair.blue.engine.reports, pair.blue.header(works[0])
+    assert reports.admit(reports.read_ticket(header), header) is None
+    assert pair.blue.standing(works[0]) is Standing.COUNTED
+
+
+def test_a_report_for_a_round_of_which_this_one_has_not_heard_is_not_late(pair: Pair) -> None:
+    pair.submit()
+    for work in check_in(pair.blue, 10, 11, 12, 13, 14, 15, 16, 17):
+        assert pair.blue.report(work)
+    assert pair.blue.work()
+    (next_work,) = check_in(pair.blue, 0)
+    assert next_work.number == 2
+    # To red, the first round goes on.
+    assert pair.red.standing(next_work) is Standing.ABSENT
+    assert not pair.red.report(next_work)
+    assert pair.red.work()
+    assert pair.red.report(next_work)
+
+
+def test_any_shows_what_all_have_and_how_a_round_ended_that_it_still_holds(pair: Pair) -> None:
+    pair.submit(replace(WIDE, rounds=1))
+    reds, blues = check_in(pair.red, 0, 1, 2), check_in(pair.blue, 10, 11, 12, 13, 14)
+    for work in reds:
+        assert pair.red.report(work)
+    for work in blues[:2]:
+        assert pair.blue.report(work)
+    assert pair.blue.work()
+    # Three of its own in memory, and the snapshot of the other.
+    (row,) = pair.red.status().rounds
+    assert (row.state, row.reported, row.examples) == (task_pb2.ROUND_STATE_SELECTING, 5, 4)
+    assert pair.red.work()
+    for work in blues[2:]:
+        assert pair.blue.report(work)
+    assert pair.blue.work()
+    # Red has not looked since: in its memory the round goes on.
+    status, same = pair.red.status(), pair.blue.status()
+    assert status == same
+    (row,) = status.rounds
+    assert (status.state, row.state) == (task_pb2.TASK_STATE_COMPLETED, task_pb2.ROUND_STATE_COMMITTED)
+    assert (row.reported, row.examples) == (8, 16)
+
+
+def test_a_share_that_is_told_once_the_round_is_over_stays_nowhere(pair: Pair) -> None:
+    pair.submit(replace(WIDE, rounds=1))
+    blues = check_in(pair.blue, 10, 11, 12, 13, 14, 15, 16, 17)
+    check_in(pair.red, 0)
+    parts = pair.red.database._inner.parts
+    original = parts.view
+
+    def view(*args: object) -> object:
+        """Blue ends the round after red has looked, and before it tells what it holds."""
+        seen = original(*args)
+        if pair.blue.engine.active_tasks():
+            for work in blues:
+                assert pair.blue.report(work)
+            assert pair.blue.work()
+        return seen
+
+    parts.view = view
+    assert pair.red.work()
+    assert pair.red.engine.active_tasks() == []
+    assert original(pair.red.task_id, 1).shares == ()
+
+
+def test_a_round_that_ends_while_it_is_taken_up_again_does_no_harm(pair: Pair) -> None:
+    pair.submit(replace(WIDE, rounds=1))
+    blues = check_in(pair.blue, 10, 11, 12, 13, 14, 15, 16, 17)
+    database = pair.red.database._inner
+    original = database.newest_round
+
+    def newest_round(task_id: str) -> object:
+        found = original(task_id)
+        for work in blues:
+            assert pair.blue.report(work)
+        assert pair.blue.work()
+        return found
+
+    database.newest_round = newest_round
+    record = database.task(pair.red.task_id)
+    assert record is not None
+    pair.red.engine._tasks.load_one(record)
+    assert pair.red.work()
+    assert pair.red.engine.active_tasks() == []
+    status = pair.red.status()
+    assert (status.state, status.reason) == (task_pb2.TASK_STATE_COMPLETED, "1 rounds done")
+    assert database.parts.view(pair.red.task_id, 1).shares == ()
+
+
 def test_what_a_dead_replica_had_on_disk_is_in_the_result(pair: Pair) -> None:
     pair.submit()
     dead = check_in(pair.red, 0, 1, 2)

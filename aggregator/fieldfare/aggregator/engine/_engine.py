@@ -394,6 +394,6 @@ class Engine:
         run = self._tasks.find(record.task_id)
         current = None if run is None else run.open
         if run is not None and current is not None and rounds and rounds[-1].number == current.number:
-            rounds[-1] = run.row(current)
+            rounds[-1] = self._rounds.row(run, current, rounds[-1])
         checkpoint = self._database.newest_checkpoint(record.task_id)
         return task_status(record, checkpoint, rounds, evaluations=self._database.evaluations(record.task_id))

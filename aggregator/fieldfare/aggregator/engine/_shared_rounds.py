@@ -16,6 +16,7 @@ answer PENDING for its devices. A replica that is silent for `patience` is dead 
 snapshots count.
 """
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -38,7 +39,7 @@ from fieldfare.aggregator.storage import (
     with_parts,
 )
 from fieldfare.core.aggregation import FixedPointSum, MetricTotals, ReportRules
-from fieldfare.core.errors import ConfigError, StorageError
+from fieldfare.core.errors import ConfigError, StateError, StorageError
 from fieldfare.core.rounds import Elsewhere, RoundState, SharedRound, block_size
 from fieldfare.core.sessions import Artifact
 from fieldfare.core.tasks import Algorithm, Combiner, TaskSpec
@@ -133,6 +134,14 @@ class SharedRounds:
             most_pending=max((len(one.pending) for one in alive), default=0),
         )
 
+    def row(self, run: TaskRun, current: OpenRound, stored: RoundRecord) -> RoundRecord:
+        """See `RoundStore.row`: what all replicas have, and what storage says once one of them has closed the round."""
+        view = self._database.parts.view(run.task_id, current.number)
+        if view.round_state not in _OPEN:
+            # Memory hears of it at the next look only; until then it knows of its own part, as if that went on.
+            return stored
+        return with_parts(run.row(current), [one.counts for one in view.parts if one.replica != current.part])
+
     def begun(self, run: TaskRun, record: RoundRecord, rules: ReportRules) -> OpenRound:
         """See `RoundStore.begun`."""
         if run.spec.eligibility.min_separation:
@@ -148,7 +157,9 @@ class SharedRounds:
         if number == record.number:
             # This process forgets what it held under its last name, so nobody should count on it any more.
             nothing = ShareRecord(part, 0, 0, frozenset(), now)
-            self._database.parts.publish(record.task_id, number, nothing)
+            # Safe: a round that was closed since its row was read has no shares, and the next look finds that.
+            with contextlib.suppress(StateError):
+                self._database.parts.publish(record.task_id, number, nothing)
         return self._join(record, checkpoint, rules, now)
 
     def _join(self, record: RoundRecord, checkpoint: Artifact, rules: ReportRules, now: datetime) -> OpenRound:

@@ -19,7 +19,10 @@ class OvertakenError(StateError):
 
 
 class RoundStore(Protocol):
-    """What differs between one aggregator and several that share their storage. The caller holds `run.persisting`."""
+    """What differs between one aggregator and several that share their storage.
+
+    The caller holds `run.persisting`, except for `row`.
+    """
 
     @property
     def alone(self) -> bool:
@@ -36,6 +39,19 @@ class RoundStore(Protocol):
         Raises:
             OvertakenError: memory is not what is on disk any more.
             StorageError: storage cannot be read or written now.
+        """
+        ...
+
+    def row(self, run: TaskRun, current: OpenRound, stored: RoundRecord) -> RoundRecord:
+        """The round as people are to see it.
+
+        Args:
+            run: its task.
+            current: what memory has of it.
+            stored: its row, which was read just before.
+
+        Raises:
+            StorageError: storage cannot be read now.
         """
         ...
 
@@ -96,6 +112,10 @@ class SoleRounds:
 
     def sync(self, run: TaskRun) -> None:
         """Nobody else writes."""
+
+    def row(self, run: TaskRun, current: OpenRound, stored: RoundRecord) -> RoundRecord:  # noqa: ARG002
+        """See `RoundStore.row`: memory is ahead of the row."""
+        return run.row(current)
 
     def begun(self, run: TaskRun, record: RoundRecord, rules: ReportRules) -> OpenRound:
         """See `RoundStore.begun`."""

@@ -207,7 +207,7 @@ class TaskRun:
         return Standing.IN_MEMORY if ticket.device_id in current.shared.elsewhere.pending else None
 
     def enter(self, ticket: Ticket) -> OpenRound | None:
-        """The open round into which the ticket's report counts; None where there is none.
+        """The open round into which the ticket's report counts; None where there is none, or where it has this report.
 
         Raises:
             UpdateError: this device withdrew from the round or was refused in it.
@@ -215,6 +215,9 @@ class TaskRun:
         with self._lock:
             current = self._open
             if current is None or current.record.kind.value != ticket.kind or not self._takes(current, ticket):
+                return None
+            if current.machine.has_report_of(ticket.device_id):
+                # Another copy was faster, here or at another replica, since the caller has asked what is known of it.
                 return None
             current.machine.adopt(ticket.device_id, ticket.report_by)
             if current.machine.deadline_of(ticket.device_id) is None:
@@ -381,9 +384,12 @@ class TaskRun:
             over.accumulator.release()
 
     def is_open(self, ticket: Ticket) -> bool:
-        """Whether the ticket's round is the one under way."""
+        """Whether the ticket's round is the one under way, or a later one, which another replica has begun."""
         with self._lock:
-            return self._open is not None and self._open.number == ticket.round_number
+            if self._open is None:
+                return False
+            ahead = self._open.shared is not None and ticket.round_number > self._open.number
+            return ahead or self._open.number == ticket.round_number
 
     def exchange(self, current: OpenRound, elsewhere: Elsewhere, now: datetime, idle: timedelta) -> tuple[Held, bool]:
         """Take in what other replicas hold.

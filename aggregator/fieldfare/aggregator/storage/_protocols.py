@@ -60,7 +60,11 @@ class Parts(Protocol):
         ...
 
     def publish(self, task_id: str, number: int, share: ShareRecord) -> None:
-        """Say what this replica holds in memory."""
+        """Say what this replica holds in memory.
+
+        Raises:
+            StateError: the round is not open any more.
+        """
         ...
 
     def claim(

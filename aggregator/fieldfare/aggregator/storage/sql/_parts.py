@@ -53,6 +53,8 @@ class SqlParts:
     def publish(self, task_id: str, number: int, share: ShareRecord) -> None:
         """See `Parts.publish`."""
         with self._write() as connection:
+            # A share that is written once the round is over would never be removed.
+            _lock_open(connection, task_id, number)
             _put_share(connection, task_id, number, share)
 
     def claim(
