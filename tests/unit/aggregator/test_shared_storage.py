@@ -2,7 +2,7 @@
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +108,25 @@ def test_a_large_blob_goes_in_parts(s3: S3Server, monkeypatch: pytest.MonkeyPatc
     store.put("large", (content[at : at + 2**20] for at in range(0, len(content), 2**20)))
     assert store.get("large") == content
     assert store.read("large", 40 * 2**20 + 3, 5) == b"\3\4\5\6\7"
+
+
+def test_a_first_blob_that_comes_while_the_store_is_listed(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in s3.environment.items():
+        monkeypatch.setenv(name, value)
+    store = ObjectBlobStore(s3.new_bucket())
+    listing = store._files._lsdir
+
+    async def listed_too_early(path: str, **options: Any) -> Any:
+        """The client library then asks what the empty place is, and finds a folder."""
+        found = await listing(path, **options)
+        await store._files._pipe_file(f"{path}/first", b"x")
+        return found
+
+    later = datetime.now(UTC) + timedelta(days=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(store._files, "_lsdir", listed_too_early)
+        assert list(store.keys(written_before=later)) == []
+    assert list(store.keys(written_before=later)) == ["first"]
 
 
 def test_artifacts_are_read_from_the_shared_store_once(tmp_path: Path) -> None:

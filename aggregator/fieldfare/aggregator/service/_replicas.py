@@ -27,4 +27,6 @@ async def look_around(engine: Engine, pumps: Pumps, workers: Workers, settings: 
                 await workers.run(engine.remove_unused)
         except FieldfareError as error:
             _log.warning("cannot look what other replicas have done: %s", error)
+        except Exception as error:  # noqa: BLE001 - a replica that has ceased to look serves no new task, and is silent
+            _log.critical("cannot look what other replicas have done: this is a bug", exc_info=error)
         await asyncio.sleep(settings.poll.total_seconds())
