@@ -1,5 +1,6 @@
 """Two engines over one data base and one folder of blobs: what each may do while the other lives, lags or is gone."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -219,7 +220,9 @@ def test_any_shows_what_all_have_and_how_a_round_ended_that_it_still_holds(pair:
     assert (row.reported, row.examples) == (8, 16)
 
 
-def test_a_share_that_is_told_once_the_round_is_over_stays_nowhere(pair: Pair) -> None:
+def test_a_share_that_is_told_once_the_round_is_over_stays_nowhere(
+    pair: Pair, caplog: pytest.LogCaptureFixture
+) -> None:
     pair.submit(replace(WIDE, rounds=1))
     blues = check_in(pair.blue, 10, 11, 12, 13, 14, 15, 16, 17)
     check_in(pair.red, 0)
@@ -239,6 +242,8 @@ def test_a_share_that_is_told_once_the_round_is_over_stays_nowhere(pair: Pair) -
     assert pair.red.work()
     assert pair.red.engine.active_tasks() == []
     assert original(pair.red.task_id, 1).shares == ()
+    # That is as it should be.
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 def test_a_round_that_ends_while_it_is_taken_up_again_does_no_harm(pair: Pair) -> None:

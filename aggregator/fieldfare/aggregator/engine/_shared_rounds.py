@@ -100,7 +100,10 @@ class SharedRounds:
             return
         if view.round_state not in _OPEN:
             raise OvertakenError("another replica has closed the round")
-        self._exchange(run, current, view, now)
+        try:
+            self._exchange(run, current, view, now)
+        except StateError as error:
+            raise OvertakenError(f"another replica has closed the round: {error}") from error
 
     def _exchange(self, run: TaskRun, current: OpenRound, view: RoundView, now: datetime) -> None:
         """Take in what the others hold, tell what this one holds, and claim places if a device was turned away."""
