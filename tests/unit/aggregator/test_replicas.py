@@ -270,6 +270,39 @@ def test_a_round_that_ends_while_it_is_taken_up_again_does_no_harm(pair: Pair) -
     assert database.parts.view(pair.red.task_id, 1).shares == ()
 
 
+def test_a_task_that_was_read_again_is_taken_onwards_by_its_successor_only(pair: Pair) -> None:
+    pair.submit()
+    works = check_in(pair.red, 0, 1)
+    for work in works:
+        assert pair.red.report(work)
+    assert pair.red.work()
+    tasks, record = pair.red.engine._tasks, pair.red.database.task(pair.red.task_id)
+    before = tasks.find(pair.red.task_id)
+    tasks.load_one(record)
+    # Another thread had found it before that, and has waited for its turn.
+    pair.red.engine._keeper.work(before)
+    (row,) = pair.red.status().rounds
+    assert (row.number, row.reported) == (1, 2)
+    for work in check_in(pair.blue, 10, 11, 12, 13, 14, 15):
+        assert pair.blue.report(work)
+    pair.sync()
+    assert pair.red.status().rounds[0].reported == 8
+
+
+def test_a_task_that_cannot_be_read_again_goes_on_as_it_was(pair: Pair) -> None:
+    pair.submit()
+    tasks, record = pair.red.engine._tasks, pair.red.database.task(pair.red.task_id)
+    pair.red.blobs.unreadable = "artifacts/"
+    with pytest.raises(StorageError):
+        tasks.load_one(record)
+    pair.red.blobs.unreadable = ""
+    works = check_in(pair.red, 0, 1)
+    for work in works:
+        assert pair.red.report(work)
+    assert pair.red.work()
+    assert pair.red.standing(works[0]) is Standing.COUNTED
+
+
 def test_what_a_dead_replica_had_on_disk_is_in_the_result(pair: Pair) -> None:
     pair.submit()
     dead = check_in(pair.red, 0, 1, 2)

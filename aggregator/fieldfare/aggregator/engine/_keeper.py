@@ -93,6 +93,9 @@ class Keeper:
             FieldfareError: the task cannot go on.
         """
         with run.persisting:
+            if run.replaced:
+                # Its round may be gone from memory already: it would begin another one beside that.
+                return
             self.rounds.sync(run)
             while self._advance(run):
                 pass

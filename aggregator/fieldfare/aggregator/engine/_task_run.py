@@ -376,6 +376,11 @@ class TaskRun:
         with self.persisting:
             self.replaced = True
 
+    def go_on(self) -> None:
+        """The task could not be read again."""
+        with self.persisting:
+            self.replaced = False
+
     def discard(self) -> None:
         """Another object has taken the place of this one."""
         with self._lock:

@@ -38,6 +38,8 @@ class Tasks:
         self._keeper = keeper
         self._clock = clock
         self._lock = threading.Lock()
+        # Two threads may find at once that a task is to be read: the submission, and the search for others' tasks.
+        self._loading = threading.Lock()
         self._runs: dict[str, TaskRun] = {}
         self._turn = 0
         self._given: dict[str, int] = {}
@@ -59,9 +61,15 @@ class Tasks:
         Raises:
             StorageError: storage cannot be read or written now; the task is as it was.
         """
-        if (old := self.find(record.task_id)) is not None:
-            old.retire()
-        self._take(record, self._restored(record))
+        with self._loading:
+            if (old := self.find(record.task_id)) is not None:
+                old.retire()
+            try:
+                self._take(record, self._restored(record))
+            except BaseException:
+                if old is not None:
+                    old.go_on()
+                raise
 
     def _restored(self, record: TaskRecord) -> TaskRun | str:
         """The task as storage has it, or why what is there can never be used."""
