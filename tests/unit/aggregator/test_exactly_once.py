@@ -3,6 +3,7 @@ minimum, nothing is kept in memory for rounds that are over. Hypothesis makes up
 is printed and can be kept as a test."""
 
 import contextlib
+import logging
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -37,6 +38,8 @@ class ExactlyOnce(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None))
         world = World(self.folder / "state", ServerSettings(engine=EngineSettings(max_held_bytes=held_bytes)))
         self.history = History(world)
+        # pytest keeps what is logged: errors, and by their frames the sums of rounds that are over.
+        logging.disable(logging.CRITICAL)
         self._watch_sums()
         for spec in kinds:
             self.history.submit(spec)
@@ -161,6 +164,7 @@ class ExactlyOnce(RuleBasedStateMachine):
             self.history.every_task_moves_on()
         finally:
             self.watch.stop()
+            logging.disable(logging.NOTSET)
             self.history.world.database.close()
             shutil.rmtree(self.folder)
 
