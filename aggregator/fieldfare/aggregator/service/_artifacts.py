@@ -9,8 +9,8 @@ from fieldfare.aggregator.storage import DamagedError
 from fieldfare.core.errors import ProtocolError
 from fieldfare.protos.v1 import aggregator_pb2
 
-CHUNK_BYTES = 2**20
-"""The most that the protocol allows: every piece costs a change of threads and a message."""
+CHUNK_BYTES = 2**18
+"""A device keeps whole pieces only: this is what a cut connection costs it."""
 
 
 async def send_artifact(

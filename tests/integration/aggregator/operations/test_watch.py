@@ -25,9 +25,11 @@ from tests.integration.aggregator.test_commands import fieldfare
 from tests.integration.aggregator.test_service import SETTINGS
 from tests.unit.aggregator.world import PLAN
 
-# The first line makes the terminal the one from which Ctrl-C comes.
+# The first lines make the terminal the one from which Ctrl-C comes, and hear it: what a script puts into the background
+# ignores it, and children inherit that.
 PROGRAM = """
 import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+import signal; signal.signal(signal.SIGINT, signal.default_int_handler)
 from fieldfare.core.command import main; raise SystemExit(main())
 """
 FIELDFARE = [sys.executable, "-c", PROGRAM]
