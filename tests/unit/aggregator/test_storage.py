@@ -190,6 +190,21 @@ def test_a_round_may_be_begun_again_until_something_happens_in_it(database: Data
         database.begin_round(ROUND)
 
 
+def test_no_round_begins_beside_an_open_one_or_in_a_task_that_has_ended(database: Database) -> None:
+    database.add_task(TASK, FIRST)
+    database.begin_round(ROUND)
+    later = replace(ROUND, number=2)
+    with pytest.raises(StateError, match="round 1 of task .* is still open"):
+        database.begin_round(later)
+    assert database.rounds(TASK.task_id) == [ROUND]
+    database.abandon_round(replace(ROUND, state=RoundState.ABANDONED, reason="few", ended_at=NOW))
+    database.begin_round(later)
+    database.set_task_state(TASK.task_id, TaskState.CANCELLED, "by hand", NOW)
+    with pytest.raises(StateError, match="has ended"):
+        database.begin_round(replace(ROUND, number=3))
+    assert [one.number for one in database.rounds(TASK.task_id)] == [1, 2]
+
+
 def test_what_came_to_nothing_counts_nobody(database: Database) -> None:
     database.add_task(TASK, FIRST)
     for number in (1, 2):

@@ -5,25 +5,24 @@ import itertools
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import Any, TypeAlias
 
 import grpc
 
+from fieldfare.aggregator.interceptors import Handler, WrappingInterceptor
 from fieldfare.aggregator.observability._call import CURRENT, Call
 from fieldfare.aggregator.observability._registry import Metrics
 from fieldfare.aggregator.observability._tracing import Tracing
 from fieldfare.protos.v1 import aggregator_pb2
 
 _log = logging.getLogger("fieldfare.aggregator.calls")
-_Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
-_Found: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
 _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 _CODES = {code.value[0]: code.name for code in grpc.StatusCode}
 
 
-class CallWatcher(grpc.aio.ServerInterceptor):
+class CallWatcher(WrappingInterceptor):
     """The outermost interceptor of a server.
 
     Args:
@@ -33,32 +32,21 @@ class CallWatcher(grpc.aio.ServerInterceptor):
     """
 
     def __init__(self, metrics: Metrics, tracing: Tracing, log_key: bytes) -> None:
+        super().__init__()
         self._log_key = log_key
         self._metrics = metrics
         self._tracing = tracing
-        self._watched: dict[str, tuple[_Handler, _Handler]] = {}
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[_Found]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> _Found:
-        """See `grpc.aio.ServerInterceptor`. Only methods that exist get this far, so there are few."""
-        handler = await continuation(handler_call_details)
-        if handler is None:
-            self._metrics.calls.labels("unknown", "UNIMPLEMENTED").inc()
-            return None
-        method = handler_call_details.method
-        known = self._watched.get(method)
-        if known is None or known[0] is not handler:
-            known = self._watched[method] = (handler, self._watch(handler, method))
-        return known[1]
+    def unknown(self) -> None:
+        """Count it under one name: callers may make up any number of methods."""
+        self._metrics.calls.labels("unknown", "UNIMPLEMENTED").inc()
 
-    def _watch(self, handler: _Handler, path: str) -> _Handler:
+    def wrap(self, method: str, handler: Handler) -> Handler:
+        """The watched handler."""
         behavior = _behavior(handler)
         if not (inspect.iscoroutinefunction(behavior) or inspect.isasyncgenfunction(behavior)):
             return handler
-        method = path.rpartition("/")[2]
+        call = method.rpartition("/")[2]
         kind = {
             (False, False): grpc.unary_unary_rpc_method_handler,
             (False, True): grpc.unary_stream_rpc_method_handler,
@@ -67,9 +55,9 @@ class CallWatcher(grpc.aio.ServerInterceptor):
         }[handler.request_streaming, handler.response_streaming]
         wrapped = self._watched_stream if inspect.isasyncgenfunction(behavior) else self._watched_call
         return kind(
-            wrapped(behavior, _Watch(self._metrics, self._tracing, self._log_key, path)),
-            self._counted(handler.request_deserializer, self._metrics.received_bytes.labels(method), sent=False),
-            self._counted(handler.response_serializer, self._metrics.sent_bytes.labels(method), sent=True),
+            wrapped(behavior, _Watch(self._metrics, self._tracing, self._log_key, method)),
+            self._counted(handler.request_deserializer, self._metrics.received_bytes.labels(call), sent=False),
+            self._counted(handler.response_serializer, self._metrics.sent_bytes.labels(call), sent=True),
         )
 
     def _watched_call(self, behavior: Any, watch: "_Watch") -> Any:
@@ -191,7 +179,7 @@ class _Watched:
             self._exit(kind, error, trace)
 
 
-def _behavior(handler: _Handler) -> Any:
+def _behavior(handler: Handler) -> Any:
     streaming = (handler.request_streaming, handler.response_streaming)
     return {
         (False, False): handler.unary_unary,

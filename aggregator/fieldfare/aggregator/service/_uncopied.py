@@ -1,12 +1,12 @@
 """Messages that carry model bytes pass without protobuf's copies; on the wire nothing differs."""
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 import grpc
 
+from fieldfare.aggregator.interceptors import WrappingInterceptor
 from fieldfare.core.framing import bytes_field_head, sole_bytes_field
 from fieldfare.protos.v1 import aggregator_pb2
 
@@ -93,35 +93,18 @@ class RecentChunks:
             self._nbytes -= oldest.nbytes
 
 
-class Uncopied(grpc.aio.ServerInterceptor):
+class Uncopied(WrappingInterceptor):
     """Gives the calls that carry model bytes their readers and writers; the last interceptor of a server."""
 
-    def __init__(self) -> None:
-        self._made: dict[str, tuple[Any, Any]] = {}
-
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Any:
-        """The handler, or the same with another reader or writer; the same one each time, for those who compare."""
-        handler = await continuation(handler_call_details)
-        method: str = handler_call_details.method
-        if handler is None:
-            return None
-        known = self._made.get(method)
-        if known is not None and known[0] is handler:
-            return known[1]
+    def wrap(self, method: str, handler: Any) -> Any:
+        """The handler, or the same with another reader or writer."""
         if method.endswith(".Aggregator/Report"):
-            made = grpc.stream_unary_rpc_method_handler(
+            return grpc.stream_unary_rpc_method_handler(
                 handler.stream_unary, read_report_request, handler.response_serializer
             )
-        elif method.endswith("/FetchArtifact"):
-            made = grpc.unary_stream_rpc_method_handler(handler.unary_stream, handler.request_deserializer, _message)
-        else:
-            return handler
-        self._made[method] = (handler, made)
-        return made
+        if method.endswith("/FetchArtifact"):
+            return grpc.unary_stream_rpc_method_handler(handler.unary_stream, handler.request_deserializer, _message)
+        return handler
 
 
 def _message(chunk: EncodedChunk) -> bytes:

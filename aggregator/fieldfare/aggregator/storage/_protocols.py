@@ -209,7 +209,8 @@ class Database(Protocol):
         """A new open round. Made again after a lost answer, it changes nothing.
 
         Raises:
-            StateError: the task has another round of this number, or one that has reports or is over.
+            StateError: the task has ended, another round of it is open, or it has another one of this number, or one
+                that has reports or is over.
         """
         ...
 

@@ -114,7 +114,7 @@ def _users_code(source: str) -> Iterator[None]:
         yield
     except FieldfareError:
         raise
-    except Exception as error:
+    except Exception as error:  # the user's own code may raise anything; it is told in one line
         what = str(error).partition("\n")[0]
         raise ModelError(
             f"{source} raised {type(error).__name__}: {what}; FIELDFARE_TRACEBACK=1 in the environment shows where"

@@ -2,13 +2,14 @@
 
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-SERVE = [sys.executable, "-c", "from fieldfare.core.command import main; raise SystemExit(main())", "serve"]
+from tests.support.commands import FIELDFARE
+
+SERVE = (*FIELDFARE, "serve")
 FREE = ("--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--come-back-s", "0.1")
 
 

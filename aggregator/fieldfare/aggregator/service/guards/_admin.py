@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import grpc
 
+from fieldfare.aggregator.interceptors import WrappingInterceptor
 from fieldfare.aggregator.security import Protection
 from fieldfare.aggregator.service._errors import on_the_wire
 from fieldfare.aggregator.service._workers import Workers
@@ -36,7 +37,6 @@ _NEEDED = {
     "ListAuditRecords": Role.ADMIN,
 }
 _REFUSED = {"UNAUTHENTICATED", "PERMISSION_DENIED"}
-_Handler = Any
 
 
 @dataclass(slots=True)
@@ -50,7 +50,7 @@ class _Entry:
     detail: str = ""
 
 
-class AdminGuard(grpc.aio.ServerInterceptor):
+class AdminGuard(WrappingInterceptor):
     """Asks each call for a credential whose role allows it, and writes down what changed something or was refused.
 
     Args:
@@ -70,6 +70,7 @@ class AdminGuard(grpc.aio.ServerInterceptor):
         now: Callable[[], datetime],
         clock: Callable[[], float],
     ) -> None:
+        super().__init__()
         failures = settings.security.failures_per_min
         self._administrators = protection.administrators
         self._store = protection.store
@@ -80,24 +81,9 @@ class AdminGuard(grpc.aio.ServerInterceptor):
         self._clock = clock
         self._downloads = Downloads(self._limit)
         self._failures = RateLimiter(Rate(failures / 60, failures))
-        self._guarded: dict[str, tuple[_Handler, _Handler]] = {}
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[_Handler]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> _Handler:
+    def wrap(self, method: str, handler: Any) -> Any:
         """The guarded handler; of calls that are not ours (health, reflection) only the bounds are guarded."""
-        handler = await continuation(handler_call_details)
-        method = handler_call_details.method
-        if handler is None:
-            return None
-        known = self._guarded.get(method)
-        if known is None or known[0] is not handler:
-            known = self._guarded[method] = (handler, self._guard(method, handler))
-        return known[1]
-
-    def _guard(self, method: str, handler: _Handler) -> _Handler:
         if not method.startswith(_SERVICE):
             return bounded(handler, self._limit, self._downloads, _address)
         call = method_name(method)

@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc
 
+from fieldfare.aggregator.interceptors import WrappingInterceptor
 from fieldfare.aggregator.security import Protection
 from fieldfare.aggregator.service._errors import on_the_wire
 from fieldfare.aggregator.service.guards._calls import Context, bearer_token, method_name, peer_address, status_name
@@ -21,10 +22,9 @@ _SERVICE = "/fieldfare.protos.v1.Aggregator/"
 _SIGN_IN = {"Enroll", "RefreshToken"}
 _REFUSALS = {"PERMISSION_DENIED", "UNAUTHENTICATED"}
 _TOO_OFTEN = "this device calls too often"
-_Handler = Any
 
 
-class DeviceGuard(grpc.aio.ServerInterceptor):
+class DeviceGuard(WrappingInterceptor):
     """Asks each call for its token and holds it to the token's device; bounds how often and how slowly devices call.
 
     Args:
@@ -34,6 +34,7 @@ class DeviceGuard(grpc.aio.ServerInterceptor):
     """
 
     def __init__(self, protection: Protection, settings: ServerSettings, clock: Callable[[], float]) -> None:
+        super().__init__()
         security = settings.security
         self._enrollment = protection.enrollment
         self._required = protection.posture.enrollment
@@ -44,24 +45,9 @@ class DeviceGuard(grpc.aio.ServerInterceptor):
         self._devices = RateLimiter(Rate(security.device_calls_per_s, security.device_burst))
         self._peers = RateLimiter(Rate(security.peer_calls_per_s, security.peer_burst))
         self._failures = RateLimiter(Rate(security.failures_per_min / 60, security.failures_per_min))
-        self._guarded: dict[str, tuple[_Handler, _Handler]] = {}
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[_Handler]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> _Handler:
+    def wrap(self, method: str, handler: Any) -> Any:
         """The guarded handler; of calls that are not ours (health, reflection) only the bounds are guarded."""
-        handler = await continuation(handler_call_details)
-        method = handler_call_details.method
-        if handler is None:
-            return None
-        known = self._guarded.get(method)
-        if known is None or known[0] is not handler:
-            known = self._guarded[method] = (handler, self._guard(method, handler))
-        return known[1]
-
-    def _guard(self, method: str, handler: _Handler) -> _Handler:
         if not method.startswith(_SERVICE):
             return bounded(handler, self._limit, self._downloads, self._admit_peer)
         call = method_name(method)

@@ -141,6 +141,7 @@ class SqlDatabase:
     def begin_round(self, record: RoundRecord) -> None:
         """See `Database.begin_round`."""
         with self._write() as connection:
+            _check_free(connection, record)
             fresh = insert_new(connection, t.rounds).values(**rows.from_round(record)).on_conflict_do_nothing()
             if connection.execute(fresh).rowcount == 1:
                 return
@@ -325,6 +326,19 @@ def _count_in(connection: Connection, record: RoundRecord, counts: _Counts, tota
     found = connection.scalar(mine)
     if found != total:
         raise StorageError(f"round {record.number} counts {found} devices, but its sum holds {total} updates")
+
+
+def _check_free(connection: Connection, record: RoundRecord) -> None:
+    """A task that goes on has one open round; whoever began the other one, or ended the task, was faster."""
+    mine = t.tasks.c.task_id == record.task_id
+    # Nobody begins a round of this task, or ends it, until this transaction ends. SQLite has one writer anyway.
+    state = connection.scalar(select(t.tasks.c.state).where(mine).with_for_update(key_share=True))
+    if state in _ENDED_TASK:
+        raise StateError(f"task {record.task_id} has ended: no round begins in it")
+    c = t.rounds.c
+    others = (c.task_id == record.task_id) & (c.number != record.number) & c.state.in_(OPEN_ROUND)
+    if (number := connection.scalar(select(c.number).where(others).limit(1))) is not None:
+        raise StateError(f"round {number} of task {record.task_id} is still open: no other begins")
 
 
 def _size_of(connection: Connection, sha256: bytes, task_id: str, *, states: bool) -> int | None:
