@@ -194,7 +194,7 @@ def test_no_round_begins_beside_an_open_one_or_in_a_task_that_has_ended(database
     database.add_task(TASK, FIRST)
     database.begin_round(ROUND)
     later = replace(ROUND, number=2)
-    with pytest.raises(StateError, match="round 1 of task .* is still open"):
+    with pytest.raises(StateError, match=r"round 1 of task .* is still open"):
         database.begin_round(later)
     assert database.rounds(TASK.task_id) == [ROUND]
     database.abandon_round(replace(ROUND, state=RoundState.ABANDONED, reason="few", ended_at=NOW))
