@@ -13,6 +13,7 @@ from fieldfare.core.tasks import (
     AsynchronousSpec,
     CohortSpec,
     Combiner,
+    Interruption,
     LocalTrainingSpec,
     TargetSpec,
     TaskSpec,
@@ -102,6 +103,15 @@ def task_specs(draw) -> TaskSpec:
     local = draw(local_specs(2**23 if buffered else 10**7))
     if aggregation.algorithm is Algorithm.FEDPROX:
         local = replace(local, proximal_mu=draw(st.floats(0, 1e6)))
+    if aggregation.algorithm is not Algorithm.DSGD:
+        local = replace(
+            local,
+            batch_size=draw(st.integers(0, 65_536)),
+            shuffle=draw(st.booleans()),
+            max_seconds=draw(st.integers(0, 604_800)),
+            local_metrics=draw(st.booleans()),
+            interruption=draw(st.sampled_from(Interruption)),
+        )
     return TaskSpec(
         draw(names),
         draw(names),

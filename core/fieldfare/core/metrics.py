@@ -1,16 +1,34 @@
 """Metrics as sums: what is exact to add over batches, devices and replicas."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fieldfare.core.errors import UpdateError
 from fieldfare.protos.v1 import tensors_pb2
 
-__all__ = ["LOSS", "MAX_METRICS", "MetricSum", "add_metrics", "means", "metrics_from_proto", "metrics_to_proto"]
+__all__ = [
+    "AFTER",
+    "BEFORE",
+    "LOSS",
+    "MAX_METRICS",
+    "MetricSum",
+    "add_metrics",
+    "local_metric_names",
+    "local_metrics_problem",
+    "means",
+    "metrics_from_proto",
+    "metrics_to_proto",
+]
 
 LOSS = "loss"
 """Name under which every plan's loss is reported."""
+
+BEFORE = "before/"
+"""Stands before the name of a metric that a device measured on its held-out examples before it trained."""
+
+AFTER = "after/"
+"""The same, with the device's own weights after it trained."""
 
 MAX_METRICS = 64
 """Metrics that one report may carry."""
@@ -58,6 +76,23 @@ def add_metrics(parts: Iterable[Mapping[str, MetricSum]]) -> dict[str, MetricSum
 def means(sums: Mapping[str, MetricSum]) -> dict[str, float]:
     """The weighted mean of each metric."""
     return {name: value.mean for name, value in sums.items()}
+
+
+def local_metric_names(names: Iterable[str]) -> frozenset[str]:
+    """The names under which the metrics of these names are reported before and after local training."""
+    return frozenset(prefix + name for name in names for prefix in (BEFORE, AFTER))
+
+
+def local_metrics_problem(names: Sequence[str]) -> str:
+    """Why a report cannot carry these metrics twice, beside the loss of the training itself; empty where it can."""
+    if 1 + 2 * len(names) > MAX_METRICS:
+        return f"is for plans of at most {(MAX_METRICS - 1) // 2} metrics, loss included; this one has {len(names)}"
+    if taken := sorted(name for name in names if name.startswith((BEFORE, AFTER))):
+        return f"is for plans none of whose metrics is called {BEFORE}... or {AFTER}...; this one has {taken[0]!r}"
+    longest = MAX_METRIC_NAME - len(BEFORE)
+    if any(len(name) > longest for name in names):
+        return f"is for plans whose metrics have names of at most {longest} characters"
+    return ""
 
 
 def metrics_to_proto(sums: Mapping[str, MetricSum]) -> list[tensors_pb2.MetricSum]:

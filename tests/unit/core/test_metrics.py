@@ -4,7 +4,15 @@ import pytest
 
 from fieldfare.core.aggregation import MetricTotals
 from fieldfare.core.errors import StorageError, UpdateError
-from fieldfare.core.metrics import MetricSum, add_metrics, means, metrics_from_proto, metrics_to_proto
+from fieldfare.core.metrics import (
+    MetricSum,
+    add_metrics,
+    local_metric_names,
+    local_metrics_problem,
+    means,
+    metrics_from_proto,
+    metrics_to_proto,
+)
 from fieldfare.protos.v1.tensors_pb2 import MetricSum as Proto
 
 
@@ -113,3 +121,26 @@ def test_the_largest_reports_of_a_large_cohort_still_are_a_float():
 def test_damaged_totals_are_refused(text):
     with pytest.raises(StorageError, match="metric totals of a snapshot are damaged"):
         MetricTotals.from_json(text)
+
+
+def test_metrics_before_and_after_training_have_names_of_their_own():
+    assert local_metric_names(("loss", "f1")) == {"before/loss", "after/loss", "before/f1", "after/f1"}
+
+
+@pytest.mark.parametrize(
+    ("names", "problem"),
+    [
+        (("loss", "x" * 57), ""),
+        (("loss", "x" * 58), "names of at most 57 characters"),
+        (tuple(f"m{index}" for index in range(31)), ""),
+        (tuple(f"m{index}" for index in range(32)), "at most 31 metrics, loss included; this one has 32"),
+        (("loss", "after/loss"), "this one has 'after/loss'"),
+    ],
+)
+def test_which_metrics_can_be_reported_twice(names, problem):
+    words = local_metrics_problem(names)
+    assert problem in words
+    assert bool(words) is bool(problem)
+    if not words:
+        sums = {name: MetricSum(1, 1) for name in {*local_metric_names(names), "loss"}}
+        assert metrics_from_proto(metrics_to_proto(sums)) == sums

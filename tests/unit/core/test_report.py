@@ -69,6 +69,23 @@ def test_what_a_training_report_is_refused_for(changes, reason, words):
     assert caught.value.reason == reason
 
 
+def test_local_metrics_come_beside_the_loss_of_the_training_where_the_task_asks():
+    local = LocalTrainingSpec(epochs=2, max_examples=100, local_metrics=True)
+    asked = rules(spec=TaskSpec("t", "p", local=local))
+    sent = [("loss", 20), ("before/loss", 100), ("after/accuracy", 3)]
+    both = header(metrics=[MetricProto(name=name, sum=1, weight=weight) for name, weight in sent])
+    assert check_header(both, asked) == {name: MetricSum(1, weight) for name, weight in sent}
+    for refused, words in ((("before/loss", 100.5), "more than the examples"), (("before/f1", 1), "no metric")):
+        name, weight = refused
+        with pytest.raises(UpdateError, match=words):
+            check_header(header(metrics=[MetricProto(name=name, sum=1, weight=weight)]), asked)
+    with pytest.raises(UpdateError, match="the plan has no metric 'after/accuracy', 'before/loss'"):
+        check_header(both, rules())
+    evaluation = ReportHeader(example_count=10, metrics=[MetricProto(name="before/loss", sum=1, weight=1)])
+    with pytest.raises(UpdateError, match="the plan has no metric 'before/loss'"):
+        check_header(evaluation, rules(ROUND_KIND_EVALUATION, asked.spec))
+
+
 def with_aggregation(**changes) -> ReportRules:
     return rules(spec=TaskSpec("t", "p", local=SPEC.local, aggregation=AggregationSpec(**changes)))
 

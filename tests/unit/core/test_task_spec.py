@@ -15,6 +15,7 @@ from fieldfare.core.tasks import (
     CohortSpec,
     Combiner,
     EligibilitySpec,
+    Interruption,
     LocalTrainingSpec,
     TargetSpec,
     TaskKind,
@@ -42,6 +43,7 @@ def test_absent_fields_take_the_defaults_that_the_proto_names():
     assert spec.evaluate_every == 1
     assert spec.training == spec.evaluation == CohortSpec(10, 5, 1.3, 10 * MINUTE, 10 * MINUTE)
     assert spec.local == LocalTrainingSpec(1, 0, None, 1, 100_000)
+    assert spec.local == LocalTrainingSpec(shuffle=True, local_metrics=False, interruption=Interruption.DROP)
     assert spec.aggregation == AggregationSpec(Algorithm.FEDAVG, Weighting.EXAMPLES, 1.0, 2, 256.0)
     assert spec.target is None
     assert spec.encoding == FLOAT32
@@ -62,7 +64,9 @@ def test_kind_draft_and_eligibility_travel():
     assert task_spec_from_mapping(mapping).kind is TaskKind.EVALUATION
     assert task_spec_from_mapping(mapping).eligibility.min_separation == MINUTE
     # An evaluation runs no training, so a plan without gradients will do.
-    replace(spec, aggregation=AggregationSpec(Algorithm.DSGD)).check_against_plan(("accuracy",), has_gradients=False)
+    replace(spec, aggregation=AggregationSpec(Algorithm.DSGD)).check_against_plan(
+        ("accuracy",), has_gradients=False, batch_size=4
+    )
 
 
 @pytest.mark.parametrize(
@@ -118,6 +122,10 @@ def cohort(**changes) -> TaskSpec:
 
 def local(**changes) -> TaskSpec:
     return TaskSpec("n", "p", local=LocalTrainingSpec(**changes))
+
+
+def gradients(**changes) -> TaskSpec:
+    return TaskSpec("n", "p", local=LocalTrainingSpec(**changes), aggregation=AggregationSpec(Algorithm.DSGD))
 
 
 def aggregation(**changes) -> TaskSpec:
@@ -186,6 +194,14 @@ def target(metric: str = "loss", value: float = 1.0, **changes) -> TaskSpec:
         ("aggregation.max_abs_value", "to 1048576", lambda: aggregation(max_abs_value=math.nan)),
         ("local.proximal_mu", "0 to 1000000", lambda: local(proximal_mu=-0.1)),
         ("local.proximal_mu", "FEDPROX only", lambda: local(proximal_mu=0.1)),
+        ("local.batch_size", r"0 \(the plan's own\) to 65536", lambda: local(batch_size=65_537)),
+        ("local.batch_size", "to 65536", lambda: local(batch_size=-1)),
+        ("local.max_seconds", r"0 \(no limit\) to 604800", lambda: local(max_seconds=604_801)),
+        ("local.max_seconds", "to 604800", lambda: local(max_seconds=-1)),
+        ("local.batch_size", "no effect with DSGD", lambda: gradients(batch_size=1)),
+        ("local.shuffle", "no effect with DSGD", lambda: gradients(shuffle=False)),
+        ("local.max_seconds", "no effect with DSGD", lambda: gradients(max_seconds=1)),
+        ("local.local_metrics", "no effect with DSGD", lambda: gradients(local_metrics=True)),
         ("aggregation.trim", "below 0.5", lambda: aggregation(combiner=Combiner.TRIMMED_MEAN, trim=0.5)),
         ("aggregation.trim", "TRIMMED_MEAN only", lambda: aggregation(trim=0.2)),
         ("aggregation.byzantine", "0 to 100000", lambda: aggregation(combiner=Combiner.KRUM, byzantine=-1)),
@@ -250,8 +266,8 @@ def test_every_field_travels():
         training=CohortSpec(8, 7, 1.5, MINUTE, 2 * MINUTE),
         evaluation=CohortSpec(6, 3, 2.5, 3 * MINUTE, 4 * MINUTE),
         evaluate_every=3,
-        local=LocalTrainingSpec(2, 50, 0.5, 3, 99, 4),
-        aggregation=AggregationSpec(Algorithm.DSGD, Weighting.UNIFORM, 0.25, 4, 8.0, max_norm=3.0, clip_norm=2.0),
+        local=LocalTrainingSpec(2, 50, 0.5, 3, 99, 4, 0.0, 8, False, 600, True, Interruption.RESUME),
+        aggregation=AggregationSpec(Algorithm.FEDAVG, Weighting.UNIFORM, 0.25, 4, 8.0, max_norm=3.0, clip_norm=2.0),
         target=TargetSpec("loss", 0.5, lower_is_better=False),
         encoding=FLOAT16,
     )
@@ -317,7 +333,7 @@ def test_the_bounds_themselves_are_accepted():
         evaluate_every=10**6,
         training=CohortSpec(100_000, 100_000, 10, 7 * DAY, timedelta.resolution),
         evaluation=CohortSpec(1, 1, 1),
-        local=LocalTrainingSpec(1000, 10**6, 1e-9, 10**7, 10**7),
+        local=LocalTrainingSpec(1000, 10**6, 1e-9, 10**7, 10**7, batch_size=65_536, max_seconds=604_800),
         aggregation=AggregationSpec(server_learning_rate=1e6, min_snapshot_updates=100_000, max_abs_value=2.0**20),
     )
     assert TaskSpec.from_proto(spec.to_proto()) == spec
@@ -329,6 +345,7 @@ def test_the_bounds_themselves_are_accepted():
         ("aggregation.algorithm", lambda proto: setattr(proto.aggregation, "algorithm", 99)),
         ("aggregation.weighting", lambda proto: setattr(proto.aggregation, "weighting", 99)),
         ("aggregation.combiner", lambda proto: setattr(proto.aggregation, "combiner", 99)),
+        ("local.interruption", lambda proto: setattr(proto.local, "interruption", 99)),
     ],
 )
 def test_a_code_from_a_newer_version_is_refused(field, change):
@@ -379,17 +396,31 @@ def test_a_target_is_reached_at_its_value(lower, mean, reached):
 
 def test_what_only_the_plan_can_tell():
     names = ("loss", "accuracy")
-    target("accuracy").check_against_plan(names, has_gradients=False)
+    target("accuracy").check_against_plan(names, has_gradients=False, batch_size=4)
     refused(
         "target.metric",
         "reports loss, accuracy only",
-        lambda: target("f1").check_against_plan(names, has_gradients=True),
+        lambda: target("f1").check_against_plan(names, has_gradients=True, batch_size=4),
     )
     for spec in (aggregation(algorithm=Algorithm.DSGD), aggregation(algorithm=Algorithm.FEDPROX), scaffold()):
-        spec.check_against_plan(names, has_gradients=True)
+        spec.check_against_plan(names, has_gradients=True, batch_size=4)
         with pytest.raises(ConfigError, match="export it with --gradients") as caught:
-            spec.check_against_plan(names, has_gradients=False)
+            spec.check_against_plan(names, has_gradients=False, batch_size=4)
         assert caught.value.field == "aggregation.algorithm"
+
+
+def test_local_settings_are_held_to_the_plan():
+    local(batch_size=4, local_metrics=True).check_against_plan(("loss",), has_gradients=False, batch_size=4)
+    refused(
+        "local.batch_size",
+        "at most the plan's batch size, 4",
+        lambda: local(batch_size=5).check_against_plan(("loss",), has_gradients=False, batch_size=4),
+    )
+    refused(
+        "local.local_metrics",
+        "at most 57 characters",
+        lambda: local(local_metrics=True).check_against_plan(("x" * 60,), has_gradients=False, batch_size=4),
+    )
 
 
 TOML = """

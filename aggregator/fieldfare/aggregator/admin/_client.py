@@ -105,7 +105,9 @@ class AdminClient:
 
         content = _read(plan)
         manifest = read_manifest(content)
-        spec.check_against_plan(manifest.metric_names, has_gradients=manifest.has_gradients)
+        spec.check_against_plan(
+            manifest.metric_names, has_gradients=manifest.has_gradients, batch_size=manifest.batch_size
+        )
         if weights is None:
             weights = PlanRuntime(content).get_weights()
         checkpoint = pack_weights(manifest.weight_specs, np.asarray(weights, np.float32))

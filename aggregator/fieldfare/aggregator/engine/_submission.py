@@ -89,7 +89,9 @@ class Incoming:
             if hashlib.sha256(content).digest() != artifact.sha256:
                 raise ProtocolError(f"the {name} does not match its digest: send it again")
         manifest = read_manifest(plan)
-        self.spec.check_against_plan(manifest.metric_names, has_gradients=manifest.has_gradients)
+        self.spec.check_against_plan(
+            manifest.metric_names, has_gradients=manifest.has_gradients, batch_size=manifest.batch_size
+        )
         specs, _ = unpack_weights(checkpoint)
         if specs != manifest.weight_specs:
             raise PlanError("names, shapes and order of the initial weights must be those of the plan")

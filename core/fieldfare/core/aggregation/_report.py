@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from fieldfare.core.aggregation._norms import check_norm, clipped
 from fieldfare.core.encodings import decode_update, encoded_bytes, stage_names
 from fieldfare.core.errors import UpdateError, WeightsError
-from fieldfare.core.metrics import MetricSum, metrics_from_proto
+from fieldfare.core.metrics import MetricSum, local_metric_names, metrics_from_proto
 from fieldfare.core.tasks import TaskSpec, Weighting
 from fieldfare.core.weights import TensorSpec, specs_from_proto, total_size
 from fieldfare.protos.v1 import aggregator_pb2, encoding_pb2, task_pb2
@@ -88,10 +88,13 @@ def read_update(encoding: encoding_pb2.Encoding, payload: bytes | bytearray, rul
 
 def _check_metrics(header: aggregator_pb2.ReportHeader, rules: ReportRules) -> dict[str, MetricSum]:
     metrics = metrics_from_proto(header.metrics)
-    if unknown := sorted(set(metrics) - set(rules.metric_names)):
+    training, local = rules.kind == task_pb2.ROUND_KIND_TRAINING, rules.spec.local
+    held_out = local_metric_names(rules.metric_names) if training and local.local_metrics else frozenset()
+    if unknown := sorted(set(metrics) - set(rules.metric_names) - held_out):
         raise UpdateError("metrics", f"the plan has no metric {', '.join(map(repr, unknown[:5]))}")
-    passes = rules.spec.local.epochs if rules.kind == task_pb2.ROUND_KIND_TRAINING else 1
-    if any(one.weight > header.example_count * passes for one in metrics.values()):
+    most = header.example_count * (local.epochs if training else 1)
+    # Held-out examples are none of those behind the update; a device evaluates `max_examples` of them at the most.
+    if any(one.weight > (local.max_examples if name in held_out else most) for name, one in metrics.items()):
         raise UpdateError("metrics", "a metric's weight is more than the examples behind it")
     return metrics
 

@@ -12,7 +12,7 @@ from fieldfare.core.tasks._cohort import CohortSpec
 from fieldfare.core.tasks._combinations import STALENESS_BITS
 from fieldfare.core.tasks._config import task_spec_from_mapping
 from fieldfare.core.tasks._eligibility import EligibilitySpec, unfit
-from fieldfare.core.tasks._local import LocalTrainingSpec
+from fieldfare.core.tasks._local import Interruption, LocalTrainingSpec
 from fieldfare.core.tasks._progress import Finished, NextRound, TaskProgress, next_step
 from fieldfare.core.tasks._spec import TargetSpec, TaskKind, TaskSpec, is_name
 from fieldfare.core.tasks._states import TaskAction, TaskState, apply_action
@@ -27,6 +27,7 @@ __all__ = [
     "Combiner",
     "EligibilitySpec",
     "Finished",
+    "Interruption",
     "LocalTrainingSpec",
     "NextRound",
     "TargetSpec",

@@ -24,6 +24,8 @@ def check_combinations(aggregation: AggregationSpec, local: LocalTrainingSpec, a
     algorithm = aggregation.algorithm
     only = "is for FEDPROX only: choose that algorithm, or leave it out"
     need(local.proximal_mu == 0 or algorithm is Algorithm.FEDPROX, "local.proximal_mu", only)
+    if algorithm is Algorithm.DSGD:
+        _check_dsgd(local)
     buffered = algorithm is Algorithm.FEDBUFF
     only = "is for FEDBUFF only: choose that algorithm, or leave the table out"
     need(buffered or asynchronous == AsynchronousSpec(), "asynchronous", only)
@@ -41,6 +43,14 @@ def _check_users(aggregation: AggregationSpec) -> None:
         names = ", ".join(sorted(one.name for one in users))
         same = getattr(aggregation, key) == getattr(defaults, key)
         need(used or same, f"aggregation.{key}", f"is for {names} only: leave it out")
+
+
+def _check_dsgd(local: LocalTrainingSpec) -> None:
+    """The mean gradient over all examples takes no steps, and ends when it has seen them all."""
+    defaults = LocalTrainingSpec()
+    for key in ("batch_size", "shuffle", "max_seconds", "local_metrics"):
+        same = getattr(local, key) == getattr(defaults, key)
+        need(same, f"local.{key}", "has no effect with DSGD, which takes one gradient over all examples: leave it out")
 
 
 def _check_scaffold(aggregation: AggregationSpec) -> None:

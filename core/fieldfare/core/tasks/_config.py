@@ -11,7 +11,13 @@ from fieldfare.core.errors import ConfigError
 from fieldfare.core.tasks._spec import TaskSpec
 from fieldfare.protos.v1 import task_pb2
 
-_ENUM_PREFIXES = {"algorithm": "ALGORITHM_", "weighting": "WEIGHTING_", "combiner": "COMBINER_", "kind": "TASK_KIND_"}
+_ENUM_PREFIXES = {
+    "algorithm": "ALGORITHM_",
+    "weighting": "WEIGHTING_",
+    "combiner": "COMBINER_",
+    "kind": "TASK_KIND_",
+    "interruption": "INTERRUPTION_",
+}
 _DURATION = "google.protobuf.Duration"
 
 

@@ -7,7 +7,7 @@ from enum import Enum
 
 from fieldfare.core.encodings import FLOAT32, encoded_bytes
 from fieldfare.core.errors import ConfigError, UpdateError
-from fieldfare.core.metrics import LOSS
+from fieldfare.core.metrics import LOSS, local_metrics_problem
 from fieldfare.core.tasks._aggregation import AggregationSpec, Algorithm, AsynchronousSpec
 from fieldfare.core.tasks._cohort import CohortSpec
 from fieldfare.core.tasks._combinations import check_combinations
@@ -93,13 +93,18 @@ class TaskSpec:
         except UpdateError as error:
             raise ConfigError(str(error), field="encoding") from error
 
-    def check_against_plan(self, metric_names: tuple[str, ...], *, has_gradients: bool) -> None:
+    def check_against_plan(self, metric_names: tuple[str, ...], *, has_gradients: bool, batch_size: int) -> None:
         """Check what only the plan can tell.
 
         Raises:
             ConfigError: a target metric that the plan does not report; an algorithm that needs the signature
-                `gradients`, with a plan that does not have it.
+                `gradients`, with a plan that does not have it; a batch larger than the plan's; local metrics of a plan
+                whose metrics are too many, or their names too long, to be reported twice.
         """
+        if self.local.batch_size > batch_size:
+            raise ConfigError(f"must be at most the plan's batch size, {batch_size}", field="local.batch_size")
+        if self.local.local_metrics and (problem := local_metrics_problem(metric_names)):
+            raise ConfigError(problem, field="local.local_metrics")
         if self.target is not None and self.target.metric not in metric_names:
             raise ConfigError(f"the plan reports {', '.join(metric_names)} only", field="target.metric")
         trains = self.kind is TaskKind.TRAINING

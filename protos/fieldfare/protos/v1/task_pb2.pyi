@@ -17,6 +17,12 @@ class TaskKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TASK_KIND_TRAINING: _ClassVar[TaskKind]
     TASK_KIND_EVALUATION: _ClassVar[TaskKind]
 
+class Interruption(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    INTERRUPTION_UNSPECIFIED: _ClassVar[Interruption]
+    INTERRUPTION_DROP: _ClassVar[Interruption]
+    INTERRUPTION_RESUME: _ClassVar[Interruption]
+
 class Algorithm(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     ALGORITHM_UNSPECIFIED: _ClassVar[Algorithm]
@@ -79,6 +85,9 @@ class RoundKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
 TASK_KIND_UNSPECIFIED: TaskKind
 TASK_KIND_TRAINING: TaskKind
 TASK_KIND_EVALUATION: TaskKind
+INTERRUPTION_UNSPECIFIED: Interruption
+INTERRUPTION_DROP: Interruption
+INTERRUPTION_RESUME: Interruption
 ALGORITHM_UNSPECIFIED: Algorithm
 ALGORITHM_FEDAVG: Algorithm
 ALGORITHM_DSGD: Algorithm
@@ -186,7 +195,7 @@ class CohortSpec(_message.Message):
     def __init__(self, goal_count: _Optional[int] = ..., minimum: _Optional[int] = ..., over_selection: _Optional[float] = ..., selection_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., report_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class LocalTrainingSpec(_message.Message):
-    __slots__ = ("epochs", "max_steps", "learning_rate", "min_examples", "max_examples", "min_evaluation_examples", "proximal_mu")
+    __slots__ = ("epochs", "max_steps", "learning_rate", "min_examples", "max_examples", "min_evaluation_examples", "proximal_mu", "batch_size", "shuffle", "max_seconds", "local_metrics", "interruption")
     EPOCHS_FIELD_NUMBER: _ClassVar[int]
     MAX_STEPS_FIELD_NUMBER: _ClassVar[int]
     LEARNING_RATE_FIELD_NUMBER: _ClassVar[int]
@@ -194,6 +203,11 @@ class LocalTrainingSpec(_message.Message):
     MAX_EXAMPLES_FIELD_NUMBER: _ClassVar[int]
     MIN_EVALUATION_EXAMPLES_FIELD_NUMBER: _ClassVar[int]
     PROXIMAL_MU_FIELD_NUMBER: _ClassVar[int]
+    BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
+    SHUFFLE_FIELD_NUMBER: _ClassVar[int]
+    MAX_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    LOCAL_METRICS_FIELD_NUMBER: _ClassVar[int]
+    INTERRUPTION_FIELD_NUMBER: _ClassVar[int]
     epochs: int
     max_steps: int
     learning_rate: float
@@ -201,7 +215,12 @@ class LocalTrainingSpec(_message.Message):
     max_examples: int
     min_evaluation_examples: int
     proximal_mu: float
-    def __init__(self, epochs: _Optional[int] = ..., max_steps: _Optional[int] = ..., learning_rate: _Optional[float] = ..., min_examples: _Optional[int] = ..., max_examples: _Optional[int] = ..., min_evaluation_examples: _Optional[int] = ..., proximal_mu: _Optional[float] = ...) -> None: ...
+    batch_size: int
+    shuffle: bool
+    max_seconds: int
+    local_metrics: bool
+    interruption: Interruption
+    def __init__(self, epochs: _Optional[int] = ..., max_steps: _Optional[int] = ..., learning_rate: _Optional[float] = ..., min_examples: _Optional[int] = ..., max_examples: _Optional[int] = ..., min_evaluation_examples: _Optional[int] = ..., proximal_mu: _Optional[float] = ..., batch_size: _Optional[int] = ..., shuffle: bool = ..., max_seconds: _Optional[int] = ..., local_metrics: bool = ..., interruption: _Optional[_Union[Interruption, str]] = ...) -> None: ...
 
 class AggregationSpec(_message.Message):
     __slots__ = ("algorithm", "weighting", "server_learning_rate", "min_snapshot_updates", "max_abs_value", "combiner", "trim", "byzantine", "krum_selected", "max_norm", "clip_norm", "beta1", "beta2", "adaptivity")
