@@ -19,7 +19,7 @@ Where things are:
 """
 
 from fieldfare.core.weights import TensorSpec
-from fieldfare.sdk.conditions import Conditions
+from fieldfare.sdk.conditions import Conditions, Network, NetworkKind, Probe, SystemProbe, TimeWindow
 from fieldfare.sdk.device import Device
 from fieldfare.sdk.ledger import Ledger
 from fieldfare.sdk.store import ExampleSource, ExampleStore
@@ -35,6 +35,11 @@ __all__ = [
     "Ledger",
     "LiteRtTrainer",
     "LocalTrainer",
+    "Network",
+    "NetworkKind",
+    "Probe",
+    "SystemProbe",
     "TensorSpec",
+    "TimeWindow",
     "Transport",
 ]

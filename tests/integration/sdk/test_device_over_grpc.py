@@ -3,10 +3,7 @@
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,55 +11,19 @@ import pytest
 from fieldfare.core.encodings import FLOAT16, FLOAT32, decode_update
 from fieldfare.core.errors import NotFoundError, ProtocolError, StateError
 from fieldfare.core.local_steps import ControlVariates
-from fieldfare.core.sessions import Ended, Participation, RetrySettings
+from fieldfare.core.sessions import Ended, Participation
 from fieldfare.core.tasks import Algorithm, LocalTrainingSpec
 from fieldfare.core.weights import TensorSpec, pack_weights, sha256
 from fieldfare.protos.v1 import aggregator_pb2, task_pb2
-from fieldfare.sdk import Conditions, Device, ExampleStore
+from fieldfare.sdk import ExampleStore
 from fieldfare.sdk.device import DeviceFolder
 from fieldfare.sdk.ledger import LedgerKind
 from fieldfare.sdk.training import LiteRtTrainer
-from tests.support.scripted_aggregator import CHUNK, ScriptedAggregator
+from tests.support.device_bench import MANIFEST, Bench
+from tests.support.scripted_aggregator import CHUNK
 from tests.support.tiny_plan import tiny_manifest, tiny_plan
 
-QUICK = RetrySettings(tries=3, first=timedelta(milliseconds=1), longest=timedelta(milliseconds=5))
-MANIFEST = tiny_manifest()
-CHECKPOINT = pack_weights(MANIFEST.weight_specs, np.float32([0.5, -0.25]))
 CANARY = 7712.25
-
-
-@dataclass
-class Bench:
-    """One device, its store and its aggregator."""
-
-    folder: Path
-    store: ExampleStore
-    aggregator: ScriptedAggregator
-
-    def device(self, **changes) -> Device:
-        settings = {"aggregator": self.aggregator.address, "retry": QUICK, "seed": 1, "store": self.store}
-        return Device(self.folder, population="digits", **(settings | changes))
-
-    def offer(self, **changes) -> aggregator_pb2.Assignment:
-        return self.aggregator.offer(tiny_plan(), CHECKPOINT, **changes)
-
-    def once(self, **changes) -> Participation:
-        with self.device(**changes) as device:
-            return device.run_once()
-
-    def check_ledger(self) -> None:
-        """What the ledger says is what the aggregator saw, and nobody has touched it."""
-        with DeviceFolder(self.folder).open_ledger() as ledger:
-            assert ledger.total_bytes() == self.aggregator.bytes_in
-            assert ledger.verify() is None
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    x = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
-    with ScriptedAggregator() as aggregator, ExampleStore.create(tmp_path / "s.db", MANIFEST.example_specs) as store:
-        store.add_many({"x": x, "y": 2 * x})
-        yield Bench(tmp_path / "device", store, aggregator)
 
 
 def test_a_round_from_check_in_to_receipt(bench: Bench) -> None:
@@ -270,33 +231,6 @@ def test_a_bad_checkpoint_does_not_replace_the_last_good_one(bench: Bench) -> No
         bench.aggregator.offer(tiny_plan(), b"no weights at all")
         assert device.run_once().ended is Ended.WITHDRAWN
         assert device.predict({"x": np.float32([[2]])})["dense"].tolist() == [[0.75]]
-
-
-def test_conditions_before_and_between_steps(bench: Bench) -> None:
-    class Battery:
-        def __init__(self, *states: bool) -> None:
-            self.states = list(states)
-
-        def on_power(self) -> bool:
-            return self.states.pop(0) if len(self.states) > 1 else self.states[0]
-
-        def battery_percent(self) -> float:
-            return 50.0
-
-        def free_memory_bytes(self) -> int:
-            return 10**9
-
-    conditions = Conditions(on_power=True, min_battery_percent=10)
-    idle = bench.once(conditions=conditions, probe=Battery(False))
-    assert (idle.ended, idle.detail) == (Ended.IDLE, "the device is not on mains power")
-    assert idle.come_back_after == timedelta(minutes=1)
-    assert bench.aggregator.check_ins == []
-    bench.offer()
-    gone = bench.once(conditions=conditions, probe=Battery(True, False))
-    assert gone.ended is Ended.WITHDRAWN
-    assert bench.aggregator.reports[0].header.outcome == aggregator_pb2.OUTCOME_CONDITIONS
-    bench.offer()
-    assert bench.once(conditions=conditions, probe=Battery(True)).ended is Ended.COUNTED
 
 
 def test_one_folder_one_device(bench: Bench) -> None:

@@ -18,9 +18,9 @@ from fieldfare.core.errors import ConfigError, StorageError
 from fieldfare.core.files import load_npz
 from fieldfare.core.sessions import Ended, Participation
 from fieldfare.core.weights import TensorSpec
+from fieldfare.sdk.commands._conditions import conditions_of
 from fieldfare.sdk.commands._words import bytes_words, participation_line, seconds_words
 from fieldfare.sdk.commands.plan import load_manifest
-from fieldfare.sdk.conditions import Conditions
 from fieldfare.sdk.device import Device, DeviceFolder, Predictor
 from fieldfare.sdk.enrollment import enroll as enroll_device
 from fieldfare.sdk.ledger import LedgerEntry
@@ -80,7 +80,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     """`device run`."""
     if options.threads < 1:
         raise ConfigError("must be at least 1", field="--threads")
-    conditions = Conditions(on_power=options.on_power, min_battery_percent=options.min_battery)
+    conditions = conditions_of(options)
     with (
         _signals() as ending,
         ExampleStore.open(options.store) as store,

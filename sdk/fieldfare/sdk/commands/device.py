@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fieldfare.core.command import Command
 from fieldfare.sdk.commands import _device
+from fieldfare.sdk.commands._conditions import add_conditions
 
 __all__ = ["COMMAND"]
 
@@ -99,10 +100,9 @@ def _configure_run(actions: "argparse._SubParsersAction[argparse.ArgumentParser]
         metavar="SECONDS",
         help="end once there was nothing to do for so long",
     )
-    run.add_argument("--on-power", action="store_true", help="work on mains power only")
-    run.add_argument("--min-battery", type=float, default=0.0, metavar="PERCENT", help="work with so much battery only")
     run.add_argument("--threads", type=int, default=1, metavar="N", help="threads to train with (default: 1)")
     run.add_argument("--seed", type=int, metavar="N", help="makes shuffling repeat")
+    add_conditions(run)
     run.set_defaults(run=_device.run)
 
 

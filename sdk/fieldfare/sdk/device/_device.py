@@ -30,7 +30,7 @@ from fieldfare.core.signing import PUBLIC_KEY_BYTES, public_key_from_pem
 from fieldfare.core.tasks import DEVICE_ALGORITHMS
 from fieldfare.protos.v1 import aggregator_pb2
 from fieldfare.sdk.cache import DEFAULT_LIMIT_BYTES
-from fieldfare.sdk.conditions import Conditions, Probe, PsutilProbe, unmet
+from fieldfare.sdk.conditions import Conditions, Probe, SystemProbe, unmet
 from fieldfare.sdk.device._folder import DeviceFolder
 from fieldfare.sdk.device._predictor import Predictor
 from fieldfare.sdk.device._shell import Shell, Stopped
@@ -114,7 +114,7 @@ class Device:
             raise ConfigError(f"needs 1 to {_LONGEST_NAME} characters", field="population")
         self._population, self._store, self._now, self._retry = population, store, now, retry
         self._on_wait = on_wait
-        self._conditions, self._probe = conditions or Conditions(), probe or PsutilProbe()
+        self._conditions, self._probe = conditions or Conditions(), probe or SystemProbe()
         self._trainer: LocalTrainer = trainer or LiteRtTrainer()
         self._seed = seed
         # Safe: jitter is no secret.
@@ -237,7 +237,7 @@ class Device:
         self.close()
 
     def _unmet(self) -> str:
-        return "" if self._conditions.always_hold else unmet(self._conditions, self._probe)
+        return "" if self._conditions.always_hold else unmet(self._conditions, self._probe, self._now())
 
     def _participate(self, stop: threading.Event, settings: RetrySettings) -> Participation:
         identity = DeviceIdentity(self._population, self._folder.device_id(), _capabilities(), self._publishers)

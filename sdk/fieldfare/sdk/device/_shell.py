@@ -36,7 +36,6 @@ from fieldfare.sdk.training import Job, LocalTrainer, do_work
 from fieldfare.sdk.transport import ReportStream
 
 _LOG = logging.getLogger("fieldfare.sdk")
-_PROBE_EVERY = timedelta(seconds=5)
 
 
 class Stopped(Exception):  # noqa: N818 - it is a signal, not a failure
@@ -179,21 +178,16 @@ class Shell:
 
 @dataclass(slots=True)
 class _Interrupts:
-    """Why work must end: the stop event, the deadline, a condition (looked at every few seconds)."""
+    """Why work must end: the stop event, the deadline, a condition; asked before every step."""
 
     stop: threading.Event
     unmet: Callable[[], str]
     now: Callable[[], datetime]
     deadline: datetime
-    _probed: datetime | None = field(default=None, init=False)
 
     def __call__(self) -> str:
         if self.stop.is_set():
             return "the app stopped the device"
-        now = self.now()
-        if now >= self.deadline:
+        if self.now() >= self.deadline:
             return "the time to report is over"
-        if self._probed is None or now - self._probed >= _PROBE_EVERY:
-            self._probed = now
-            return self.unmet()
-        return ""
+        return self.unmet()
