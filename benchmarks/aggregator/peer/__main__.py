@@ -13,6 +13,9 @@ Fieldfare's devices sync what they keep to their disks. Ten or fifty devices tha
 other's syncs, as no fleet does, so their folders lie in memory by default (`--devices FOLDER` for elsewhere); the
 aggregator's state is on the disk. Flower writes nothing.
 
+Bare gRPC, which moves the same bytes, hashes them where Fieldfare does, and does nothing else, shows what is left to
+gain.
+
 The supported way of Flower takes seconds for a round, so it has one turn of `--supported-rounds` rounds.
 Flower comes into a virtual environment in `--folder`; where it cannot be installed, Fieldfare runs alone.
 """
@@ -24,7 +27,7 @@ from pathlib import Path
 from benchmarks.aggregator import ratios
 from benchmarks.aggregator.peer.environment import DEFAULT_FOLDER, CannotInstallError, flower_python
 from benchmarks.aggregator.peer.measure import Outcome, measure
-from benchmarks.aggregator.peer.sides import Fieldfare, FlowerGrpc, FlowerSupported, Side
+from benchmarks.aggregator.peer.sides import Bare, Fieldfare, FlowerGrpc, FlowerSupported, Side
 
 
 def heading(options: argparse.Namespace, peer: str) -> str:
@@ -54,6 +57,23 @@ def row(name: str, outcomes: list[Outcome], weighed: Outcome, clients: int) -> s
     return f"| {name:<17} | " + " | ".join(cells) + " |"
 
 
+def paired(mine: list[Outcome], theirs: list[Outcome]) -> tuple[float, float]:
+    """How much faster ours is, and how many times their processor seconds it takes: medians over the turns."""
+    pairs = list(zip(mine, theirs, strict=True))
+    faster = statistics.median(other.round_s / one.round_s for one, other in pairs)
+    return faster, statistics.median(one.cpu_s / other.cpu_s for one, other in pairs)
+
+
+def floor(found: dict[str, list[Outcome]]) -> str:
+    """What is left to gain: bare gRPC beside Fieldfare, and beside Flower where that ran."""
+    words = []
+    for name in (Fieldfare.name, FlowerGrpc.name):
+        if name in found:
+            faster, costs = paired(found[Bare.name], found[name])
+            words.append(f"{faster:.2f} times the updates a second and {costs:.2f} of the processor seconds of {name}")
+    return f"{Bare.name}: {'; '.join(words)}"
+
+
 def goals(found: dict[str, list[Outcome]], weighed: dict[str, Outcome], clients: int) -> dict[str, ratios.Goal]:
     """Ours over theirs."""
     ours, grpc, supported = (one.name for one in (Fieldfare, FlowerGrpc, FlowerSupported))
@@ -63,11 +83,9 @@ def goals(found: dict[str, list[Outcome]], weighed: dict[str, Outcome], clients:
         f"bytes down over weights{at}": ratios.Goal(weighed[ours].down or 0.0, 1.02, at_most=True),
     }
     if grpc in found:
-        pairs = list(zip(mine, found[grpc], strict=True))
-        faster = statistics.median(theirs.round_s / one.round_s for one, theirs in pairs)
-        cheaper = statistics.median(one.cpu_s / theirs.cpu_s for one, theirs in pairs)
+        faster, costs = paired(mine, found[grpc])
         result[f"updates a second over Flower's gRPC path{at}"] = ratios.Goal(faster, 2.0)
-        result[f"processor seconds over Flower's gRPC path{at}"] = ratios.Goal(cheaper, 0.5, at_most=True)
+        result[f"processor seconds over Flower's gRPC path{at}"] = ratios.Goal(costs, 0.5, at_most=True)
     if supported in found:
         faster = found[supported][0].round_s / statistics.median(one.round_s for one in mine)
         less = weighed[ours].all_bytes / weighed[supported].all_bytes
@@ -95,7 +113,7 @@ def main() -> None:
     parser.add_argument("--devices", type=Path, default=_memory(), help="for the devices' folders (%(default)s)")
     ratios.add_arguments(parser)
     options = parser.parse_args()
-    sides: list[Side] = [Fieldfare(options.devices)]
+    sides: list[Side] = [Fieldfare(options.devices), Bare()]
     slow: list[Side] = []
     peer = "left out"
     if not options.without_peer:
@@ -118,7 +136,8 @@ def main() -> None:
         # Safe: a relay in memory is nothing beside seconds of polling.
         found.setdefault(side.name, [weighed[side.name]])
         print(row(side.name, found[side.name], weighed[side.name], options.clients), flush=True)
-    ratios.settle("peer", goals(found, weighed, options.clients), options, measured)
+    print(floor(found))
+    ratios.settle(f"peer, {options.clients} clients", goals(found, weighed, options.clients), options, measured)
 
 
 if __name__ == "__main__":

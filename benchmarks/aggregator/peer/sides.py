@@ -1,4 +1,4 @@
-"""The three ways to run the same rounds; each side starts its processes and says how far they are."""
+"""The ways to run the same rounds; each side starts its processes and says how far they are."""
 
 import os
 import re
@@ -126,6 +126,31 @@ def _error_of_sum(admin: Any, task: str, plan: Plan) -> float:
     _, weights = unpack_weights(admin.fetch(admin.show(task).checkpoint))
     version = admin.show(task).checkpoint_version
     return float(np.abs(weights / version - mean_update(plan.clients, plan.size)).max())
+
+
+@dataclass(frozen=True, slots=True)
+class Bare:
+    """gRPC and SHA-256 alone: what no system that moves and checks the same bytes this way can go below."""
+
+    name: ClassVar[str] = "Bare gRPC"
+
+    def run(self, plan: Plan, stack: ExitStack) -> Run:
+        log, progress = stack.enter_context((plan.folder / "log").open("w")), plan.folder / "progress"
+        command = [sys.executable, "-m", "benchmarks.aggregator.peer.bare"]
+        numbers = [str(plan.clients), str(plan.size), str(progress)]
+        server = _start([*command, "server", *numbers], stack, stdout=subprocess.PIPE, stderr=log)
+        address = _Lines(server.stdout).find(r"listening on (\S+)")
+        relay, port = _relay(plan, int(address.rpartition(":")[2]), stack)
+        clients = [
+            _start(
+                [*command, "client", f"127.0.0.1:{port}", str(index), str(plan.size), str(plan.rounds)],
+                stack,
+                stdout=log,
+                stderr=log,
+            ).pid
+            for index in range(plan.clients)
+        ]
+        return Run([server.pid], clients, lambda: len(_errors(progress)), lambda: max(_errors(progress)), relay)
 
 
 @dataclass(frozen=True, slots=True)
