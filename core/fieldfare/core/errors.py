@@ -11,6 +11,7 @@
     |-- StorageError           state on disk that cannot be read or written
     |-- TransportError         an aggregator that cannot be reached, a call that failed
     |   |-- AuthenticationError    no valid credential (carries the aggregator's time)
+    |   |-- PeerError              not the aggregator that is to be there: certificate, TLS, protocol
     |   |-- PermissionDeniedError  a valid credential that does not allow it
     |   `-- LimitError             too much or too often (carries when to come back)
     |-- ProtocolError          a peer that does not keep to the protocol
@@ -31,6 +32,7 @@ __all__ = [
     "LimitError",
     "ModelError",
     "NotFoundError",
+    "PeerError",
     "PermissionDeniedError",
     "PlanError",
     "ProtocolError",
@@ -129,6 +131,16 @@ class AuthenticationError(TransportError):
     def __init__(self, message: str, *, server_time_micros: int | None = None) -> None:
         super().__init__(message, retryable=False)
         self.server_time_micros = server_time_micros
+
+
+class PeerError(TransportError):
+    """Who answers is not who is to answer: its certificate is wrong, it does not speak TLS, or another protocol.
+
+    Somebody has to mend that; trying again soon is of no use.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, retryable=False)
 
 
 class PermissionDeniedError(TransportError):

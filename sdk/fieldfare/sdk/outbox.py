@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import struct
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from google.protobuf.message import DecodeError
@@ -15,9 +16,10 @@ from fieldfare.protos.v1 import aggregator_pb2
 __all__ = ["Outbox"]
 
 _LOG = logging.getLogger("fieldfare.sdk")
-_MAGIC = b"FFOUTBX2"
+_MAGIC = b"FFOUTBX3"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HEAD = struct.Struct("<8s32s")
-_LENGTHS = struct.Struct("<IIIQ")
+_LENGTHS = struct.Struct("<IIIQq")
 
 
 class Outbox:
@@ -42,7 +44,8 @@ class Outbox:
             StorageError: the file cannot be written. Then the report MUST NOT be sent.
         """
         header, task = report.header.SerializeToString(deterministic=True), report.task_id.encode()
-        lengths = _LENGTHS.pack(len(header), len(task), report.round_number, len(report.payload))
+        report_by = (report.report_by - _EPOCH) // timedelta(microseconds=1)
+        lengths = _LENGTHS.pack(len(header), len(task), report.round_number, len(report.payload), report_by)
         front = b"".join((lengths, header, task))
         head = _HEAD.pack(_MAGIC, _seal(front, report))
         write_atomically(self._path, (head, front, report.payload), mode=OWNER_ONLY)
@@ -63,7 +66,7 @@ class Outbox:
             raise StorageError(f"the kept report {self._path} cannot be read: {error.strerror}") from error
         try:
             return _parse(data)
-        except (ValueError, struct.error, DecodeError):
+        except (ValueError, OverflowError, struct.error, DecodeError):
             _LOG.warning("the kept report %s is damaged; it is dropped", self._path)
             self.forget()
             return None
@@ -81,7 +84,7 @@ def _parse(data: bytes) -> KeptReport:
     magic, seal = _HEAD.unpack_from(data)
     if magic != _MAGIC:
         raise ValueError("damaged")
-    header_bytes, task_bytes, round_number, payload_bytes = _LENGTHS.unpack_from(data, _HEAD.size)
+    header_bytes, task_bytes, round_number, payload_bytes, report_by = _LENGTHS.unpack_from(data, _HEAD.size)
     pieces: list[bytes] = []
     start = _HEAD.size + _LENGTHS.size
     for length in (header_bytes, task_bytes, payload_bytes):
@@ -90,7 +93,7 @@ def _parse(data: bytes) -> KeptReport:
     if start != len(data):
         raise ValueError("damaged")
     header = aggregator_pb2.ReportHeader.FromString(pieces[0])
-    report = KeptReport(header, pieces[2], pieces[1].decode(), round_number)
+    report = KeptReport(header, pieces[2], pieces[1].decode(), round_number, _EPOCH + timedelta(microseconds=report_by))
     if _seal(data[_HEAD.size : len(data) - payload_bytes], report) != seal:
         raise ValueError("damaged")
     return report

@@ -1,6 +1,7 @@
 """The outbox: a report is whole on disk or not there, and damage is no crash loop."""
 
 import stat
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from fieldfare.sdk.outbox import Outbox
 
 def report(payload: bytes = b"\x01\x02\x03\x04") -> KeptReport:
     header = aggregator_pb2.ReportHeader(ticket=b"t", device_id=b"d" * 16, example_count=5, payload_bytes=len(payload))
-    return KeptReport(header, payload, "täsk", 7)
+    return KeptReport(header, payload, "täsk", 7, datetime(2026, 5, 6, 7, 8, 9, 123456, tzinfo=UTC))
 
 
 def test_keep_read_forget(tmp_path: Path) -> None:

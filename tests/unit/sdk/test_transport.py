@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fieldfare.core.encodings import FLOAT16, encode_update
-from fieldfare.core.errors import ConfigError, StateError, TransportError
+from fieldfare.core.errors import ConfigError, LimitError, PeerError, StateError, TransportError
 from fieldfare.core.sessions import KeptReport
 from fieldfare.core.weights import TensorSpec, specs_to_proto
 from fieldfare.protos.v1 import aggregator_pb2
@@ -27,8 +27,8 @@ def test_an_absent_ca_file(tmp_path: Path) -> None:
 
 
 class Failure(grpc.RpcError):
-    def __init__(self, code: grpc.StatusCode, details: str) -> None:
-        self._code, self._details = code, details
+    def __init__(self, code: grpc.StatusCode, details: str, pushback: str = "") -> None:
+        self._code, self._details, self._pushback = code, details, pushback
 
     def code(self) -> grpc.StatusCode:
         return self._code
@@ -37,7 +37,7 @@ class Failure(grpc.RpcError):
         return self._details
 
     def trailing_metadata(self) -> tuple[tuple[str, str], ...]:
-        return (("fieldfare-time-micros", "17"),)
+        return (("fieldfare-time-micros", "17"), ("grpc-retry-pushback-ms", self._pushback))
 
 
 RETRYABLE = {"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "ABORTED", "CANCELLED", "INTERNAL", "UNKNOWN"}
@@ -51,11 +51,21 @@ def test_every_status_becomes_words(code: grpc.StatusCode) -> None:
 
 
 @pytest.mark.parametrize(
+    ("pushback", "seconds"),
+    [("1500", 1.5), ("0", 0.0), ("9" * 30, 10**17), ("", None), ("-1", None), ("soon", None), ("\u0663", None)],
+)
+def test_when_to_come_back_is_read_where_it_is_a_number(pushback: str, seconds: float | None) -> None:
+    error = transport_error(Failure(grpc.StatusCode.RESOURCE_EXHAUSTED, "too often", pushback), "h:1")
+    assert error.retryable
+    assert (error.retry_after_s if isinstance(error, LimitError) else None) == seconds
+
+
+@pytest.mark.parametrize(
     ("details", "words"),
     [
         ("UNAVAILABLE: ipv4:127.0.0.1:8470: Socket closed", r"closed the connection\): .* ask for TLS \(--tls-ca\)"),
         ("failed to connect: Connection refused (111)", r"\(connection refused\): is `fieldfare serve` running there"),
-        ("Ssl handshake failed: certificate verify failed", "TLS handshake failed"),
+        ("Tls handshake failed (TSI_PROTOCOL_FAILURE): SSL_ERROR_SYSCALL", "TLS handshake failed"),
         ("DNS resolution failed for h:1", "name is not known"),
         ("", "unavailable"),
     ],
@@ -63,6 +73,24 @@ def test_every_status_becomes_words(code: grpc.StatusCode) -> None:
 def test_why_it_cannot_be_reached(details: str, words: str) -> None:
     with pytest.raises(TransportError, match=words):
         raise transport_error(Failure(grpc.StatusCode.UNAVAILABLE, details), "h:1")
+
+
+@pytest.mark.parametrize(
+    ("details", "words"),
+    [
+        ("SSL routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED: certificate has expired: OK", "renew it there"),
+        ("CERTIFICATE_VERIFY_FAILED: certificate is not yet valid", "set the clock"),
+        ("UNAUTHENTICATED: Hostname Verification Check failed.", "is for another name"),
+        ("CERTIFICATE_VERIFY_FAILED: unable to get local issuer certificate", "not signed by an authority"),
+        ("SSL routines:OPENSSL_internal:WRONG_VERSION_NUMBER", "does not speak TLS"),
+        ("Trying to connect an http1.x server (HTTP status 400)", "web server"),
+    ],
+)
+def test_a_peer_that_is_not_the_aggregator(details: str, words: str) -> None:
+    error = transport_error(Failure(grpc.StatusCode.UNAVAILABLE, details), "h:1")
+    assert isinstance(error, PeerError)
+    assert words in str(error)
+    assert not error.retryable
 
 
 SPECS = (TensorSpec("w", "float32", (3,)),)
@@ -80,7 +108,7 @@ def report(**changes) -> KeptReport:
         "encoding": FLOAT16,
         "payload_bytes": len(payload),
     }
-    return KeptReport(aggregator_pb2.ReportHeader(**(fields | changes)), payload, "task", 4)
+    return KeptReport(aggregator_pb2.ReportHeader(**(fields | changes)), payload, "task", 4, NOW)
 
 
 class Recorder:

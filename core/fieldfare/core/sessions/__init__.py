@@ -23,12 +23,14 @@ from fieldfare.core.sessions._actions import (
     KeptReport,
     Participation,
     Send,
+    Session,
     Wait,
     Work,
     WorkResult,
 )
 from fieldfare.core.sessions._assignment import Artifact, Assignment, read_assignment
-from fieldfare.core.sessions._participate import DEVICE_ID_BYTES, DeviceIdentity, RetrySettings, Session, participate
+from fieldfare.core.sessions._participate import DEVICE_ID_BYTES, DeviceIdentity, participate
+from fieldfare.core.sessions._retrying import RetrySettings
 
 __all__ = [
     "DEVICE_ID_BYTES",

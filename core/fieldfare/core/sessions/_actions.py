@@ -1,9 +1,10 @@
 """What a session asks its shell to do, and what the shell gives back."""
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +67,7 @@ class KeptReport:
         payload: the encoded update; empty for evaluation.
         task_id: for the ledger.
         round_number: for the ledger.
+        report_by: when the aggregator's time for it is over, by the device's clock; timezone-aware.
         digest: SHA-256 of the payload, for the disk and for the stream's trailer.
     """
 
@@ -73,6 +75,7 @@ class KeptReport:
     payload: bytes
     task_id: str
     round_number: int
+    report_by: datetime
     digest: bytes = field(init=False)
 
     def __post_init__(self) -> None:
@@ -157,3 +160,7 @@ class Participation:
     detail: str = ""
     assignment: Assignment | None = None
     metrics: Mapping[str, MetricSum] | None = None
+
+
+Session = Generator[Action, Any, Participation]
+"""Yields actions, is sent their results (or thrown their `TransportError`), returns a `Participation`."""

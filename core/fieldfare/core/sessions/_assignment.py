@@ -12,7 +12,7 @@ from fieldfare.protos.v1 import aggregator_pb2, encoding_pb2, tensors_pb2
 
 MAX_TICKET_BYTES = 4096
 _SHA256_BYTES = 32
-_LONGEST_REPORT = timedelta(days=7)
+LONGEST_REPORT = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +52,14 @@ class Assignment:
     max_norm: float = 0.0
     control: Artifact | None = None
 
+    @property
+    def artifacts(self) -> tuple[Artifact, ...]:
+        """What the work needs, in the order in which it is fetched."""
+        return tuple(filter(None, (self.plan, self.checkpoint, self.control)))
 
-def read_assignment(proto: aggregator_pb2.Assignment, *, max_artifact_bytes: int) -> Assignment:
-    """Check and read an assignment.
 
-    Args:
-        proto: as it came.
-        max_artifact_bytes: the device refuses to fetch more than this for one artifact.
+def read_assignment(proto: aggregator_pb2.Assignment) -> Assignment:
+    """Check and read an assignment, as it came.
 
     Raises:
         ProtocolError: a field that is missing, out of its bounds, or not known to this version.
@@ -73,7 +74,7 @@ def read_assignment(proto: aggregator_pb2.Assignment, *, max_artifact_bytes: int
         report_within = proto.report_within.ToTimedelta()
     except (ValueError, OverflowError, UpdateError, ConfigError) as error:
         raise ProtocolError(f"the assignment asks for what this version cannot do: {error}") from error
-    if not timedelta(0) < report_within <= _LONGEST_REPORT:
+    if not timedelta(0) < report_within <= LONGEST_REPORT:
         raise ProtocolError("the assignment leaves no time to report, or more than 7 days")
     if not 0 < proto.max_abs_value < math.inf:
         raise ProtocolError("the assignment allows no value to report")
@@ -81,15 +82,15 @@ def read_assignment(proto: aggregator_pb2.Assignment, *, max_artifact_bytes: int
         raise ProtocolError("the assignment's bound of the norm is no number")
     control = None
     if algorithm is Algorithm.SCAFFOLD and kind is NextRound.TRAINING and proto.HasField("control"):
-        control = _artifact(proto.control, "control variate", max_artifact_bytes)
+        control = _artifact(proto.control, "control variate")
     return Assignment(
         ticket=proto.ticket,
         task_id=proto.task_id,
         round_number=proto.round_number,
         kind=kind,
-        plan=_artifact(proto.plan, "plan", max_artifact_bytes),
+        plan=_artifact(proto.plan, "plan"),
         checkpoint_version=proto.checkpoint_version,
-        checkpoint=_artifact(proto.checkpoint, "checkpoint", max_artifact_bytes),
+        checkpoint=_artifact(proto.checkpoint, "checkpoint"),
         local=local,
         algorithm=algorithm,
         encoding=proto.encoding,
@@ -101,7 +102,7 @@ def read_assignment(proto: aggregator_pb2.Assignment, *, max_artifact_bytes: int
     )
 
 
-def _artifact(proto: tensors_pb2.ArtifactRef, name: str, max_bytes: int) -> Artifact:
-    if len(proto.sha256) != _SHA256_BYTES or not 0 < proto.size_bytes <= max_bytes:
-        raise ProtocolError(f"the assignment's {name} has no digest, or not 1 to {max_bytes} bytes")
+def _artifact(proto: tensors_pb2.ArtifactRef, name: str) -> Artifact:
+    if len(proto.sha256) != _SHA256_BYTES or not proto.size_bytes:
+        raise ProtocolError(f"the assignment's {name} has no digest, or no size")
     return Artifact(proto.sha256, proto.size_bytes)

@@ -70,8 +70,14 @@ def receipt(name: str, seconds: float = 7, detail: str = "") -> pb.Receipt:
 class Drive:
     """Carries a session by hand; the clock moves with `Wait` only."""
 
-    def __init__(self, kept: KeptReport | None = None, publishers: frozenset[bytes] = frozenset(), **settings) -> None:
-        self.now = START
+    def __init__(
+        self,
+        kept: KeptReport | None = None,
+        publishers: frozenset[bytes] = frozenset(),
+        start: datetime = START,
+        **settings,
+    ) -> None:
+        self.now = start
         self.capabilities = pb.Capabilities(sdk="test")
         identity = DeviceIdentity("people", b"d" * 16, self.capabilities, publishers)
         self.session = participate(

@@ -17,7 +17,7 @@ from tests.unit.core.sessions.driving import CHECKPOINT, PLAN, SCAFFOLD, S, offe
 
 
 def test_an_assignment_is_read_in_full():
-    assignment = read_assignment(offer(local={"epochs": 2, "learning_rate": 0.5}), max_artifact_bytes=1000)
+    assignment = read_assignment(offer(local={"epochs": 2, "learning_rate": 0.5}))
     assert (assignment.ticket, assignment.task_id, assignment.round_number) == (b"ticket", "task", 3)
     assert (assignment.kind, assignment.algorithm) == (NextRound.TRAINING, Algorithm.FEDAVG)
     assert (assignment.plan, assignment.checkpoint, assignment.checkpoint_version) == (PLAN, CHECKPOINT, 2)
@@ -28,7 +28,7 @@ def test_an_assignment_is_read_in_full():
 
 def test_the_bounds_of_an_assignment_are_accepted():
     proto = offer(ticket=b"t" * 4096, task_id="x" * 64, report_within=Duration(seconds=7 * 86_400), encoding=Encoding())
-    assert read_assignment(proto, max_artifact_bytes=1000).report_within == timedelta(days=7)
+    assert read_assignment(proto).report_within == timedelta(days=7)
 
 
 @pytest.mark.parametrize(
@@ -59,10 +59,10 @@ def test_the_bounds_of_an_assignment_are_accepted():
         ({**SCAFFOLD, "control": ArtifactRef(sha256=b"k")}, "control variate has no digest"),
         ({"local": {"proximal_mu": -1.0}}, "local.proximal_mu"),
         ({"plan": ArtifactRef(sha256=b"p" * 31, size_bytes=1)}, "plan has no digest"),
-        ({"plan": ArtifactRef(sha256=b"p" * 32)}, "plan has no digest, or not 1 to 1000 bytes"),
-        ({"checkpoint": ArtifactRef(sha256=b"p" * 32, size_bytes=1001)}, "checkpoint has no digest, or not 1 to 1000"),
+        ({"plan": ArtifactRef(sha256=b"p" * 32)}, "plan has no digest, or no size"),
+        ({"checkpoint": ArtifactRef(sha256=b"p" * 33, size_bytes=1)}, "checkpoint has no digest"),
     ],
 )
 def test_an_assignment_that_cannot_be_kept(changes, words):
     with pytest.raises(ProtocolError, match=words):
-        read_assignment(offer(**changes), max_artifact_bytes=1000)
+        read_assignment(offer(**changes))

@@ -1,9 +1,11 @@
 """Calls that fail, and answers that would make a device spin or stay away."""
 
+from datetime import timedelta
+
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
-from fieldfare.core.errors import StorageError, TransportError
+from fieldfare.core.errors import LimitError, PeerError, StorageError, TransportError
 from fieldfare.core.sessions import (
     CheckIn,
     Ended,
@@ -95,3 +97,32 @@ def test_no_answer_can_make_a_device_spin_or_stay_away(delay, expected):
     drive.expect(Send, pb.Receipt(status="RECEIPT_STATUS_LATE", come_back_after=delay))
     drive.expect(Forget)
     assert drive.action.come_back_after == expected * S
+
+
+def test_an_aggregator_that_says_when_to_try_again_is_heeded():
+    drive = Drive(tries=3)
+    drive.expect(CheckIn, LimitError("one", retry_after_s=20.5))
+    assert drive.expect(Wait) == Wait(20.5 * S, "one")
+    drive.expect(CheckIn, LimitError("two", retry_after_s=0.001))
+    assert drive.expect(Wait) == Wait(1.5 * S, "two"), "never sooner than it would have tried by itself"
+    drive.expect(CheckIn, LimitError("three", retry_after_s=9.0))
+    assert drive.action == Participation(Ended.UNREACHABLE, 9 * S, "three")
+
+
+@pytest.mark.parametrize(("asked", "expected"), [(301.0, 301.0), (1e12, 86_400.0), (float("inf"), 86_400.0)])
+def test_a_wait_too_long_for_a_session_ends_it_and_is_bounded(asked, expected):
+    drive = Drive()
+    drive.expect(CheckIn, LimitError("later", retry_after_s=asked))
+    assert drive.action == Participation(Ended.UNREACHABLE, expected * S, "later")
+
+
+def test_a_negative_wait_is_none():
+    drive = Drive(tries=1)
+    drive.expect(CheckIn, LimitError("later", retry_after_s=-5.0))
+    assert drive.action.come_back_after == 0.75 * S
+
+
+def test_a_peer_that_is_another_one_is_left_alone_for_long():
+    drive = Drive()
+    drive.expect(CheckIn, PeerError("a wrong certificate"))
+    assert drive.action == Participation(Ended.UNREACHABLE, timedelta(minutes=45), "a wrong certificate")

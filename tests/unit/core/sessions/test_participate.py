@@ -28,6 +28,7 @@ from fieldfare.protos.v1.task_pb2 import (
     ALGORITHM_SCAFFOLD,
     ROUND_KIND_EVALUATION,
 )
+from fieldfare.protos.v1.tensors_pb2 import ArtifactRef
 from tests.unit.core.sessions.driving import (
     CHECKPOINT,
     CONTROL,
@@ -169,7 +170,7 @@ def test_the_servers_control_variate_is_fetched_where_there_is_one():
     assert drive.expect(Work, DONE).assignment.control == Artifact(b"k" * 32, 30)
     # Nobody else needs it: not another algorithm, and no evaluation.
     for changes in ({}, {**SCAFFOLD, "kind": ROUND_KIND_EVALUATION}):
-        assert read_assignment(offer(**changes, control=CONTROL), max_artifact_bytes=1000).control is None
+        assert read_assignment(offer(**changes, control=CONTROL)).control is None
 
 
 def test_an_evaluation_of_a_scaffold_task_has_no_control_variate():
@@ -183,6 +184,24 @@ def test_an_empty_answer_is_a_newer_protocol():
         Drive().expect(CheckIn, pb.CheckInResponse())
 
 
-def test_a_session_fetches_no_more_than_its_settings_allow():
-    with pytest.raises(ProtocolError, match="not 1 to 999 bytes"):
-        Drive(max_artifact_bytes=999).expect(CheckIn, answer())
+@pytest.mark.parametrize(
+    ("most", "changes", "words"),
+    [
+        (999, {}, "has 1000 bytes, and this device fetches at most 999"),
+        (1000, {"checkpoint": ArtifactRef(sha256=b"c" * 32, size_bytes=2**63)}, "has 9223372036854775808 bytes"),
+        (1000, {**SCAFFOLD, "control": ArtifactRef(sha256=b"k" * 32, size_bytes=1001)}, "has 1001 bytes"),
+    ],
+)
+def test_what_is_too_large_is_given_up_before_a_byte_of_it_is_fetched(most, changes, words):
+    drive = Drive(max_artifact_bytes=most)
+    drive.expect(CheckIn, answer(**changes))
+    assert drive.expect(Send, receipt("ACCEPTED", 8)).report.header.outcome == pb.OUTCOME_FAILED
+    assert (drive.action.ended, drive.action.come_back_after) == (Ended.WITHDRAWN, 8 * S)
+    assert words in drive.action.detail
+
+
+def test_a_peers_words_are_shown_on_one_short_line():
+    drive = Drive()
+    shown = "no" + "\x1b[2J\n\tway " + "x" * 5000
+    drive.expect(CheckIn, pb.CheckInResponse(come_back=pb.ComeBack(reason=shown)))
+    assert drive.action.detail == ("no[2J way " + "x" * 5000)[:300]

@@ -1,10 +1,12 @@
 """A kept report until its receipt: sent, asked for, sent again, forgotten."""
 
+from datetime import timedelta
+
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
 from fieldfare.core.encodings import FLOAT16, FLOAT32
-from fieldfare.core.errors import ProtocolError
+from fieldfare.core.errors import ProtocolError, TransportError
 from fieldfare.core.sessions import (
     AskReceipt,
     Ended,
@@ -15,7 +17,7 @@ from fieldfare.core.sessions import (
     Wait,
 )
 from fieldfare.protos.v1 import aggregator_pb2 as pb
-from tests.unit.core.sessions.driving import DONE, SCAFFOLD, TWO, Drive, S, kept_report, receipt
+from tests.unit.core.sessions.driving import DONE, SCAFFOLD, START, TWO, Drive, S, kept_report, receipt
 
 
 @pytest.mark.parametrize(
@@ -120,3 +122,37 @@ def test_a_receipt_of_an_unknown_kind_is_a_newer_protocol(status):
     drive = Drive().to_send()
     with pytest.raises(ProtocolError, match=f"status {status}, which this version does not know; upgrade"):
         drive.expect(Send, pb.Receipt(status=status))
+
+
+def test_a_report_that_is_asked_for_without_end_is_sent_a_bounded_number_of_times():
+    drive = Drive(tries=3).to_send()
+    for _ in range(2):
+        drive.expect(Send, receipt("UNKNOWN", 2))
+        drive.expect(Wait)
+    drive.expect(Send, receipt("UNKNOWN", 2))
+    assert (drive.action.ended, drive.action.come_back_after) == (Ended.UNREACHABLE, 2 * S)
+    assert drive.action.detail == "no receipt yet"
+
+
+REFUSED = TransportError("the aggregator refuses the call", retryable=False)
+
+
+@pytest.mark.parametrize("hours", [-24 * 8, 1, 24 * 365])
+def test_a_report_that_is_not_to_be_settled_is_dropped_once_its_time_is_over(hours):
+    """Also where the clock is another one than the one by which the time was kept."""
+    drive = Drive(kept=kept_report(), start=START + timedelta(hours=hours))
+    drive.expect(AskReceipt, REFUSED)
+    drive.expect(Forget)
+    assert drive.action.ended is Ended.REFUSED
+    assert drive.action.detail == (
+        "the report is dropped, its time is over and it is not to be settled: the aggregator refuses the call"
+    )
+
+
+def test_until_then_it_is_kept():
+    drive = Drive(kept=kept_report())
+    drive.expect(AskReceipt, REFUSED)
+    assert drive.action.ended is Ended.UNREACHABLE
+    drive = Drive(kept=kept_report(), tries=1, start=START + timedelta(days=30))
+    drive.expect(AskReceipt, TransportError("nobody there"))
+    assert drive.action.ended is Ended.UNREACHABLE, "an aggregator that comes back may still tell"
