@@ -23,7 +23,7 @@ from fieldfare.sdk.conditions import Conditions, Network, NetworkKind, Probe, Sy
 from fieldfare.sdk.device import Device
 from fieldfare.sdk.ledger import Ledger
 from fieldfare.sdk.store import ExampleSource, ExampleStore
-from fieldfare.sdk.training import LiteRtTrainer, LocalTrainer
+from fieldfare.sdk.training import Limits, LiteRtTrainer, LocalTrainer
 from fieldfare.sdk.transport import GrpcTransport, Transport
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "ExampleStore",
     "GrpcTransport",
     "Ledger",
+    "Limits",
     "LiteRtTrainer",
     "LocalTrainer",
     "Network",

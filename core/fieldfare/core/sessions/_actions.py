@@ -49,6 +49,7 @@ class WorkResult:
         vector: the weight delta or gradient, `(n,)` float32; SCAFFOLD: the deltas of weights and control variate,
             `(2 n,)`; None for evaluation, or unless DONE.
         detail: for the device's own log.
+        own_metrics: further sums, which the app is told and nobody else.
     """
 
     outcome: aggregator_pb2.Outcome
@@ -56,6 +57,12 @@ class WorkResult:
     metrics: Mapping[str, MetricSum] | None = None
     vector: NDArray[np.float32] | None = None
     detail: str = ""
+    own_metrics: Mapping[str, MetricSum] | None = None
+
+    @property
+    def measured(self) -> dict[str, MetricSum]:
+        """What the app is told: what is reported, and what stays here."""
+        return {**(self.metrics or {}), **(self.own_metrics or {})}
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +159,8 @@ class Participation:
         come_back_after: when to check in again.
         detail: why, in words.
         assignment: the work, where there was any in this session.
-        metrics: what was measured on this device.
+        metrics: what was measured on this device; names that begin with "before/" and "after/" are of its held-out
+            examples, before training and after it.
     """
 
     ended: Ended

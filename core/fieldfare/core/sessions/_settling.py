@@ -51,7 +51,7 @@ def settle(
         uniform: random numbers in [0, 1).
         settings: retries and bounds.
     """
-    assignment, metrics = (done[0], done[1].metrics) if done is not None else (None, None)
+    assignment, metrics = (done[0], done[1].measured) if done is not None else (None, None)
     give_up = now() + settings.longest_pending
     # A fresh report is sent; an older one may have arrived already: ask first, that costs no payload.
     action: Send | AskReceipt = Send(report) if done is not None else AskReceipt(report)

@@ -37,7 +37,7 @@ from fieldfare.sdk.device._shell import Shell, Stopped
 from fieldfare.sdk.enrollment import AuthorizedTransport
 from fieldfare.sdk.ledger import Ledger
 from fieldfare.sdk.store import ExampleSource
-from fieldfare.sdk.training import LiteRtTrainer, LocalTrainer
+from fieldfare.sdk.training import NO_LIMITS, Limits, LiteRtTrainer, LocalTrainer
 from fieldfare.sdk.transport import GrpcTransport, LedgeredTransport, Transport
 
 _LOG = logging.getLogger("fieldfare.sdk")
@@ -82,6 +82,9 @@ class Device:
         cache_limit_bytes: how much of plans and checkpoints is kept.
         on_wait: told before each wait within a participation: how long, and why (a call that failed, a receipt that is
             pending).
+        limits: how much memory, time and examples a round's work may take.
+        measure: evaluate the held-out examples before and after every training, and tell the app in
+            `Participation.metrics`; sent only where the task asks for it.
 
     Raises:
         ConfigError: an address or a population that cannot be used.
@@ -109,11 +112,13 @@ class Device:
         probe: Probe | None = None,
         cache_limit_bytes: int = DEFAULT_LIMIT_BYTES,
         on_wait: Callable[[timedelta, str], None] = _tell_nobody,
+        limits: Limits = NO_LIMITS,
+        measure: bool = False,
     ) -> None:
         if not 0 < len(population) <= _LONGEST_NAME:
             raise ConfigError(f"needs 1 to {_LONGEST_NAME} characters", field="population")
         self._population, self._store, self._now, self._retry = population, store, now, retry
-        self._on_wait = on_wait
+        self._on_wait, self._limits, self._measure = on_wait, limits, measure
         self._conditions, self._probe = conditions or Conditions(), probe or SystemProbe()
         self._trainer: LocalTrainer = trainer or LiteRtTrainer()
         self._seed = seed
@@ -240,7 +245,9 @@ class Device:
         return "" if self._conditions.always_hold else unmet(self._conditions, self._probe, self._now())
 
     def _participate(self, stop: threading.Event, settings: RetrySettings) -> Participation:
-        identity = DeviceIdentity(self._population, self._folder.device_id(), _capabilities(), self._publishers)
+        identity = DeviceIdentity(
+            self._population, self._folder.device_id(), _capabilities(self._limits), self._publishers
+        )
         kept = self._folder.outbox.read()
         if kept is not None:
             self._transport.remember(kept.header.ticket, kept.task_id, kept.round_number)
@@ -254,6 +261,8 @@ class Device:
             unmet=self._unmet,
             rng_of=self._rng_of,
             on_wait=self._on_wait,
+            limits=self._limits,
+            measure=self._measure,
         )
         session = participate(
             identity, shell.weights_of, kept=kept, now=self._now, uniform=self._uniform, settings=settings
@@ -297,11 +306,12 @@ def _public_key(source: Path | bytes) -> bytes:
         raise ConfigError(f"{source} cannot be read: {error.strerror}", field="trusted_publishers") from error
 
 
-def _capabilities() -> aggregator_pb2.Capabilities:
+def _capabilities(limits: Limits) -> aggregator_pb2.Capabilities:
+    memory = psutil.virtual_memory().total
     return aggregator_pb2.Capabilities(
         sdk=f"fieldfare {VERSION}",
         runtime=runtime_version(),
-        memory_bytes=psutil.virtual_memory().total,
+        memory_bytes=memory if limits.memory_bytes is None else min(memory, limits.memory_bytes),
         encoding_stages=KNOWN_STAGES,
         algorithms=[one.value for one in DEVICE_ALGORITHMS],
     )

@@ -32,7 +32,7 @@ from fieldfare.sdk.device._current import Current
 from fieldfare.sdk.device._folder import DeviceFolder
 from fieldfare.sdk.enrollment import AuthorizedTransport
 from fieldfare.sdk.store import ExampleSource
-from fieldfare.sdk.training import Job, LocalTrainer, do_work
+from fieldfare.sdk.training import NO_LIMITS, Job, Limits, LocalTrainer, do_work
 from fieldfare.sdk.transport import ReportStream
 
 _LOG = logging.getLogger("fieldfare.sdk")
@@ -56,6 +56,8 @@ class Shell:
         unmet: the first condition that does not hold, in words.
         rng_of: the shuffling of an assignment.
         on_wait: told before each wait.
+        limits: what the app lets the work take.
+        measure: tell the app held-out metrics before and after training.
     """
 
     folder: DeviceFolder
@@ -67,6 +69,8 @@ class Shell:
     unmet: Callable[[], str]
     rng_of: Callable[[Assignment], np.random.Generator]
     on_wait: Callable[[timedelta, str], None]
+    limits: Limits = NO_LIMITS
+    measure: bool = False
     _weights: tuple[TensorSpec, ...] = field(default=(), init=False)
     _fetched: set[str] = field(default_factory=set, init=False)
 
@@ -162,6 +166,8 @@ class Shell:
             interrupt=_Interrupts(self.stop, self.unmet, self.now, deadline),
             on_loaded=lambda manifest: self._loaded(assignment, manifest.weight_specs),
             own_control=lambda size: self.folder.controls.begin(assignment.task_id, assignment.plan.sha256, size),
+            limits=self.limits,
+            measure=self.measure,
         )
 
     def _loaded(self, assignment: Assignment, weights: tuple[TensorSpec, ...]) -> None:

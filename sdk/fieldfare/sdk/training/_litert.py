@@ -1,7 +1,7 @@
 """`LiteRtTrainer`: the plan's signatures on the LiteRT runtime."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,8 @@ from fieldfare.core.local_steps import ControlVariates, control_delta, proximal_
 from fieldfare.core.metrics import MetricSum, add_metrics
 from fieldfare.core.plans import Examples, Manifest, PlanRuntime, count_rows, take_rows
 from fieldfare.core.tasks import Algorithm, LocalTrainingSpec
-from fieldfare.sdk.training._trainer import Interrupt, Interrupted, Trained
+from fieldfare.sdk.training._batches import batches
+from fieldfare.sdk.training._trainer import Enough, Interrupt, Interrupted, Trained, never
 
 _Step = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
 
@@ -47,6 +48,7 @@ class LiteRtTrainer:
         algorithm: Algorithm,
         rng: np.random.Generator,
         interrupt: Interrupt,
+        enough: Enough = never,
         control: ControlVariates | None = None,
     ) -> Trained:
         """FedAvg: the plan's optimiser over shuffled batches, `delta = w' - w` (McMahan et al. 2017, ClientUpdate).
@@ -54,6 +56,9 @@ class LiteRtTrainer:
         FedProx, SCAFFOLD: the same batches with plain SGD instead of the plan's optimiser, by `core.local_steps`.
         D-SGD: the gradient of the mean loss over all examples at `w`, summed in float64; epochs, steps and learning
         rate do not matter.
+
+        Raises:
+            StateError: no plan is loaded; SCAFFOLD without `control`.
         """
         runtime = self._loaded()
         runtime.set_weights(checkpoint)
@@ -70,20 +75,22 @@ class LiteRtTrainer:
             if control is None:
                 raise StateError("SCAFFOLD needs the control variates of device and server")
             step = _OwnSteps(runtime, checkpoint, lambda w, g: scaffold_step(w, g, control, learning_rate=rate))
-        done = _descend(step, rate, runtime.manifest.batch_size, examples, local, rng, interrupt)
+        size = local.batch_size or runtime.manifest.batch_size
+        order = batches(count_rows(examples), size, local, rng)
+        done = _descend(step, rate, examples, order, interrupt, enough)
         end = step.weights
         vector = end - checkpoint
         if algorithm is Algorithm.SCAFFOLD and control is not None:
             turned = control_delta(checkpoint, end, control.server, steps=done.steps, learning_rate=rate)
             vector = np.concatenate([vector, turned])
-        return Trained(vector, done.loss, done.used)
+        return Trained(vector, done.loss, done.used, done.steps)
 
     def evaluate(
-        self, checkpoint: NDArray[np.float32], examples: Examples, *, interrupt: Interrupt
+        self, weights: NDArray[np.float32], examples: Examples, *, interrupt: Interrupt
     ) -> Mapping[str, MetricSum]:
-        """Sums of loss and metrics over the examples."""
+        """Of the weights: sums of loss and metrics over the examples."""
         runtime = self._loaded()
-        runtime.set_weights(checkpoint)
+        runtime.set_weights(weights)
         batch = runtime.manifest.batch_size
         parts: list[Mapping[str, MetricSum]] = []
         for start in range(0, count_rows(examples), batch):
@@ -141,31 +148,25 @@ class _Passes:
 def _descend(
     step: Callable[[Examples], float],
     rate: float,
-    batch: int,
     examples: Examples,
-    local: LocalTrainingSpec,
-    rng: np.random.Generator,
+    order: Iterable[NDArray[np.intp]],
     interrupt: Interrupt,
+    enough: Enough,
 ) -> _Passes:
-    """Step through shuffled batches; `step` gives the batch's mean loss before it."""
-    rows = count_rows(examples)
-    limit = local.max_steps or math.inf
+    """Step through batches; `step` gives the batch's mean loss before it."""
     loss_sum, seen, steps = 0.0, 0, 0
-    for _ in range(local.epochs):
-        order = rng.permutation(rows)
-        for start in range(0, rows, batch):
-            if steps >= limit:
-                break
-            _check(interrupt)
-            picked = order[start : start + batch]
-            loss = step(take_rows(examples, picked))
-            if not math.isfinite(loss):
-                raise PlanError(f"the loss is {loss} after {steps} steps: the learning rate {rate:g} may be too high")
-            loss_sum += loss * len(picked)
-            seen += len(picked)
-            steps += 1
+    for picked in order:
+        _check(interrupt)
+        loss = step(take_rows(examples, picked))
+        if not math.isfinite(loss):
+            raise PlanError(f"the loss is {loss} after {steps} steps: the learning rate {rate:g} may be too high")
+        loss_sum += loss * len(picked)
+        seen += len(picked)
+        steps += 1
+        if enough():
+            break
     # Safe: as long as the first pass is not complete, every example that was seen is another one.
-    return _Passes(loss_sum / seen, steps, min(seen, rows))
+    return _Passes(loss_sum / seen, steps, min(seen, count_rows(examples)))
 
 
 def _gradient(runtime: PlanRuntime, examples: Examples, interrupt: Interrupt) -> Trained:
@@ -181,7 +182,7 @@ def _gradient(runtime: PlanRuntime, examples: Examples, interrupt: Interrupt) ->
         loss_sum += loss * count_rows(part)
     if total is None or not math.isfinite(loss_sum):
         raise PlanError(f"the loss is {loss_sum} at the checkpoint")
-    return Trained((total / rows).astype(np.float32), loss_sum / rows, rows)
+    return Trained((total / rows).astype(np.float32), loss_sum / rows, rows, -(-rows // batch))
 
 
 def _check(interrupt: Interrupt) -> None:

@@ -16,6 +16,14 @@ from fieldfare.core.tasks import Algorithm, LocalTrainingSpec
 Interrupt = Callable[[], str]
 """Asked between steps: empty to go on, else why the work must end."""
 
+Enough = Callable[[], bool]
+"""Asked after each step of training: True where what was trained is to be the result."""
+
+
+def never() -> bool:
+    """An `Enough` that lets training run its course."""
+    return False
+
 
 class Interrupted(Exception):  # noqa: N818 - it is a signal, not a failure
     """The work ended between two steps because an `Interrupt` said so."""
@@ -30,15 +38,19 @@ class Trained:
             the weights and of the control variate, `(2 n,)`. May hold NaN.
         loss: mean training loss over the examples, of the pass itself.
         example_count: distinct examples that were used.
+        steps: steps that were taken; for D-SGD the batches whose gradients were summed.
     """
 
     vector: NDArray[np.float32]
     loss: float
     example_count: int
+    steps: int = 0
 
 
 class LocalTrainer(Protocol):
     """Runs a plan. Keeps the last one loaded, so that the next round of the same task begins at once.
+
+    `tests/contract/trainer_contract.py` holds what every implementation must do; an app's own can be put through it.
 
     Raises (each method):
         PlanError: the plan cannot be used, or fails in the runtime.
@@ -59,16 +71,26 @@ class LocalTrainer(Protocol):
         algorithm: Algorithm,
         rng: np.random.Generator,
         interrupt: Interrupt,
+        enough: Enough = never,
         control: ControlVariates | None = None,
     ) -> Trained:
         """Train on at least one checked example, from the weights of `checkpoint`, `(n,)` float32.
 
-        `algorithm` is one of `fieldfare.core.tasks.DEVICE_ALGORITHMS`; SCAFFOLD needs `control`.
+        Args:
+            checkpoint: the global weights.
+            examples: at most `local.max_examples` of them, oldest first.
+            local: epochs, steps, batch size (at most the plan's), order and learning rate are to be kept to; its other
+                bounds have been seen to by the caller.
+            algorithm: one of `fieldfare.core.tasks.DEVICE_ALGORITHMS`.
+            rng: gives the order of the examples.
+            interrupt: asked before each step.
+            enough: asked after each step, but not with D-SGD.
+            control: for SCAFFOLD, which needs it.
         """
         ...
 
     def evaluate(
-        self, checkpoint: NDArray[np.float32], examples: Examples, *, interrupt: Interrupt
+        self, weights: NDArray[np.float32], examples: Examples, *, interrupt: Interrupt
     ) -> Mapping[str, MetricSum]:
-        """Sums of loss and metrics over at least one checked example."""
+        """Of the weights, `(n,)` float32: sums of loss and metrics over at least one checked example."""
         ...

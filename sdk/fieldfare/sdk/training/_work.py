@@ -1,6 +1,7 @@
 """One assignment's work, from the cached artifacts to a `WorkResult`: nothing that goes wrong here is sent in words."""
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,15 +12,16 @@ from numpy.typing import NDArray
 from fieldfare.core.aggregation import check_norm
 from fieldfare.core.errors import DataError, PlanError, StorageError, UpdateError, WeightsError
 from fieldfare.core.local_steps import ControlVariates
-from fieldfare.core.metrics import LOSS, MetricSum
-from fieldfare.core.plans import Manifest, count_rows
+from fieldfare.core.metrics import AFTER, BEFORE, LOSS, MetricSum
+from fieldfare.core.plans import Examples, Manifest, count_rows, take_rows
 from fieldfare.core.server_optimizers import CONTROL
 from fieldfare.core.sessions import Assignment, WorkResult
-from fieldfare.core.tasks import Algorithm, NextRound
+from fieldfare.core.tasks import Algorithm, LocalTrainingSpec, NextRound
 from fieldfare.core.weights import TensorSpec, unpack_weights
 from fieldfare.protos.v1 import aggregator_pb2
 from fieldfare.sdk.store import ExampleSource
-from fieldfare.sdk.training._trainer import Interrupt, Interrupted, LocalTrainer
+from fieldfare.sdk.training._limits import NO_LIMITS, Limits
+from fieldfare.sdk.training._trainer import Enough, Interrupt, Interrupted, LocalTrainer, Trained, never
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,9 @@ def do_work(
     interrupt: Interrupt,
     on_loaded: Callable[[Manifest], None] | None = None,
     own_control: Callable[[int], NDArray[np.float32]] = _zeros,
+    limits: Limits = NO_LIMITS,
+    measure: bool = False,
+    clock: Callable[[], float] = time.monotonic,
 ) -> WorkResult:
     """Train or evaluate; every failure of plan, weights or examples becomes the result's outcome and detail.
 
@@ -63,6 +68,10 @@ def do_work(
         interrupt: asked between steps.
         on_loaded: called once plan and checkpoint are loaded and fit together, before any training.
         own_control: SCAFFOLD: the device's control variate of so many values; zeros where it has none yet.
+        limits: what the app lets the work take.
+        measure: evaluate held-out examples before and after training, also where the task does not ask for it; the
+            result then holds that as `own_metrics`.
+        clock: seconds that pass, from any beginning.
     """
     try:
         manifest = trainer.load(job.plan, job.assignment.plan.hex)
@@ -73,10 +82,18 @@ def do_work(
             return _failed(f"the plan needs examples of {_words(manifest)}, and the store holds others")
         if job.assignment.kind is NextRound.EVALUATION:
             return _evaluate(job.assignment, trainer, vector, source, interrupt)
+        local = limits.bounded(job.assignment.local)
+        if local.batch_size > manifest.batch_size:
+            return _failed(
+                f"the task asks for steps of {local.batch_size} examples, the plan takes {manifest.batch_size}"
+            )
         control = None
         if job.assignment.algorithm is Algorithm.SCAFFOLD:
             control = ControlVariates(own_control(vector.size), _server_control(job, vector.size))
-        return _train(job.assignment, trainer, vector, source, rng, interrupt, control)
+        training = _Training(
+            job.assignment, local, trainer, vector, source, interrupt, measure=measure, control=control
+        )
+        return training.result(rng, _time_limit(limits.seconds(local), clock))
     except Interrupted as reason:
         return WorkResult(aggregator_pb2.OUTCOME_CONDITIONS, detail=str(reason))
     except (PlanError, WeightsError, DataError, StorageError, UpdateError) as error:
@@ -105,33 +122,85 @@ def _server_control(job: Job, size: int) -> NDArray[np.float32]:
     return vector
 
 
-def _train(
-    assignment: Assignment,
-    trainer: LocalTrainer,
-    checkpoint: NDArray[np.float32],
-    source: ExampleSource,
-    rng: np.random.Generator,
-    interrupt: Interrupt,
-    control: ControlVariates | None,
-) -> WorkResult:
-    local = assignment.local
-    examples = source.training(local.max_examples)
-    if count_rows(examples) < local.min_examples:
-        return _too_few(f"{count_rows(examples)} examples, and the task needs {local.min_examples}")
-    algorithm = assignment.algorithm
-    done = trainer.train(
-        checkpoint, examples, local=local, algorithm=algorithm, rng=rng, interrupt=interrupt, control=control
-    )
+def _time_limit(seconds: float | None, clock: Callable[[], float]) -> Enough:
+    if seconds is None:
+        return never
+    end = clock() + seconds
+    return lambda: clock() >= end
+
+
+@dataclass(frozen=True, slots=True)
+class _Training:
+    """Training for one assignment, and what is measured around it."""
+
+    assignment: Assignment
+    local: LocalTrainingSpec
+    trainer: LocalTrainer
+    checkpoint: NDArray[np.float32]
+    source: ExampleSource
+    interrupt: Interrupt
+    measure: bool
+    control: ControlVariates | None
+
+    def result(self, rng: np.random.Generator, enough: Enough) -> WorkResult:
+        """Measure, train, and measure again, where that is asked for."""
+        examples = self.source.training(self.local.max_examples)
+        rows, least = count_rows(examples), self.local.min_examples
+        if rows < least:
+            return _too_few(f"{rows} examples, and the task needs {least}")
+        held_out = self._held_out()
+        before = self._measured(BEFORE, self.checkpoint, held_out)
+        done = self.trainer.train(
+            self.checkpoint,
+            examples,
+            local=self.local,
+            algorithm=self.assignment.algorithm,
+            rng=rng,
+            interrupt=self.interrupt,
+            enough=enough,
+            control=self.control,
+        )
+        if problem := _unfit(done, self.assignment):
+            return _failed(problem)
+        around = before | self._measured(AFTER, self.checkpoint + done.vector[: self.checkpoint.size], held_out)
+        metrics = {LOSS: MetricSum(done.loss * done.example_count, done.example_count)}
+        sent, kept = (around, None) if self.local.local_metrics else ({}, around or None)
+        return WorkResult(
+            aggregator_pb2.OUTCOME_DONE, done.example_count, metrics | sent, done.vector, own_metrics=kept
+        )
+
+    def _held_out(self) -> Examples | None:
+        """Those to measure with; None where nothing is asked for, or too few are there."""
+        asked = self.local.local_metrics or self.measure
+        # A gradient is no step: there is no after.
+        if not asked or self.assignment.algorithm is Algorithm.DSGD:
+            return None
+        examples = _newest(self.source.held_out(), self.local.max_examples)
+        return examples if count_rows(examples) >= self.local.min_evaluation_examples else None
+
+    def _measured(self, prefix: str, weights: NDArray[np.float32], examples: Examples | None) -> dict[str, MetricSum]:
+        if examples is None:
+            return {}
+        metrics = self.trainer.evaluate(weights, examples, interrupt=self.interrupt)
+        # A loss may be infinite on an example that was never trained on: that is no reason to lose the update.
+        return {prefix + name: one for name, one in metrics.items() if math.isfinite(one.sum)}
+
+
+def _unfit(done: Trained, assignment: Assignment) -> str:
+    """Why the update is not sent, in words; empty where it can be."""
     # Safe: NaN is the minimum and the maximum of what holds it.
     largest = max(float(done.vector.max(initial=0.0)), -float(done.vector.min(initial=0.0)))
     if not math.isfinite(largest):
-        return _failed("the update holds NaN or infinite values: the learning rate may be too high")
+        return "the update holds NaN or infinite values: the learning rate may be too high"
     if largest > assignment.max_abs_value:
-        limit = assignment.max_abs_value
-        return _failed(f"the update holds a value of magnitude {largest:g}, beyond {limit:g}: it is not sent")
-    check_norm(done.vector, assignment.max_norm, parts=algorithm.vectors)
-    metrics = {LOSS: MetricSum(done.loss * done.example_count, done.example_count)}
-    return WorkResult(aggregator_pb2.OUTCOME_DONE, done.example_count, metrics, done.vector)
+        return f"the update holds a value of magnitude {largest:g}, beyond {assignment.max_abs_value:g}: it is not sent"
+    check_norm(done.vector, assignment.max_norm, parts=assignment.algorithm.vectors)
+    return ""
+
+
+def _newest(examples: Examples, limit: int) -> Examples:
+    rows = count_rows(examples)
+    return examples if rows <= limit else take_rows(examples, slice(rows - limit, rows))
 
 
 def _evaluate(
@@ -141,7 +210,8 @@ def _evaluate(
     source: ExampleSource,
     interrupt: Interrupt,
 ) -> WorkResult:
-    examples = source.held_out()
+    # Safe: no report may stand for more examples than that.
+    examples = _newest(source.held_out(), assignment.local.max_examples)
     rows, least = count_rows(examples), assignment.local.min_evaluation_examples
     # Safe: never below 1, so that there is something to evaluate.
     if rows < least:

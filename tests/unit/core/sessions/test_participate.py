@@ -88,6 +88,14 @@ def test_counted():
     assert drive.action == Participation(Ended.COUNTED, 7 * S, "", work.assignment, DONE.metrics)
 
 
+def test_the_app_is_told_more_than_the_aggregator():
+    own = {"after/loss": MetricSum(1.0, 2)}
+    drive = Drive().to_send(replace(DONE, own_metrics=own))
+    assert [one.name for one in drive.expect(Send, receipt("ACCEPTED")).report.header.metrics] == ["loss"]
+    drive.expect(Forget)
+    assert drive.action.metrics == {**DONE.metrics, **own}
+
+
 def test_the_deadline_runs_from_the_answer_and_not_from_the_work():
     drive = Drive()
     drive.expect(CheckIn, answer())
