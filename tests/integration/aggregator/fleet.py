@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 import numpy as np
+import pytest
 
 from fieldfare.core.metrics import MetricSum, metrics_to_proto
 from fieldfare.core.weights import specs_to_proto
@@ -113,6 +114,15 @@ class Device:
                 yield aggregator_pb2.ReportRequest(trailer=aggregator_pb2.ReportTrailer(sha256=sha256))
 
         return self.stub.Report(parts(), timeout=20)
+
+
+def send_damaged(device: Device) -> aggregator_pb2.Receipt:
+    """The receipt of a device whose link damages every copy of its report."""
+    for _ in range(2):
+        with pytest.raises(grpc.RpcError, match="does not match its digest: send it again") as error:
+            device.send(device.header(), device.payload(), digest=b"?" * 32)
+        assert error.value.code() is grpc.StatusCode.UNAVAILABLE
+    return device.send(device.header(), device.payload(), digest=b"?" * 32)
 
 
 def connect(address: str) -> aggregator_pb2_grpc.AggregatorStub:

@@ -35,6 +35,7 @@ from tests.integration.aggregator.fleet import (
     UNKNOWN,
     Device,
     connect,
+    send_damaged,
     update_of,
 )
 from tests.support.certificates import Authority
@@ -164,7 +165,7 @@ BAD = {
     "nan": ("NaN", lambda one: one.send(one.header(), np.array([1, np.nan, 0], "<f4").tobytes())),
     "infinite": ("NaN or infinite", lambda one: one.send(one.header(), np.array([1, -np.inf, 0], "<f4").tobytes())),
     "too large": ("beyond 256", lambda one: one.send(one.header(), np.array([1, 257, 0], "<f4").tobytes())),
-    "digest": ("digest", lambda one: one.send(one.header(), one.payload(), digest=bytes(32))),
+    "digest": ("digest", send_damaged),
     "short": ("ended after 8 of 12", lambda one: one.send(one.header(), one.payload()[:8])),
     "long": ("more than the announced", lambda one: one.send(one.header(), one.payload() * 1000)),
     "announced length": ("must have 12 bytes", lambda one: one.send(one.header(payload_bytes=2**40), one.payload())),
@@ -190,6 +191,20 @@ def test_a_stream_that_breaks_off_may_come_again(fleet: list[Device], admin: Adm
     wait_for_commit(admin)
     committed = admin.show("t", 0).rounds[0]
     assert (committed.reported, committed.refused, committed.assigned) == (3, 0, 4)
+
+
+def test_a_report_that_comes_damaged_may_come_again(fleet: list[Device], admin: AdminClient) -> None:
+    devices = fleet[:3]
+    for device in devices:
+        assert device.check_in() is not None
+    for _ in range(2):
+        with pytest.raises(grpc.RpcError, match="does not match its digest: send it again"):
+            devices[0].send(devices[0].header(), devices[0].payload(), digest=b"?" * 32)
+    for device in devices:
+        device.report()
+    wait_for_commit(admin)
+    committed = admin.show("t", 0).rounds[0]
+    assert (committed.reported, committed.refused) == (3, 0)
 
 
 @pytest.mark.parametrize("kind", BAD)

@@ -14,7 +14,7 @@ from fieldfare.aggregator import AdminClient, Aggregator
 from fieldfare.core.tasks import AggregationSpec, CohortSpec, TaskSpec
 from fieldfare.core.weights import TensorSpec, specs_to_proto, unpack_weights
 from fieldfare.protos.v1 import aggregator_pb2
-from tests.integration.aggregator.fleet import INVALID, Device, connect, update_of
+from tests.integration.aggregator.fleet import INVALID, Device, connect, send_damaged, update_of
 from tests.integration.security.callers import serving, with_security
 from tests.support.fleet_threads import wait_until
 from tests.unit.aggregator.world import PLAN, SPECS
@@ -91,7 +91,7 @@ BAD: dict[str, tuple[str, Send]] = {
     "an announced terabyte": ("length", header(payload_bytes=2**40)),
     "too few bytes": ("length", lambda one: one.send(one.header(), one.payload()[:8])),
     "too many bytes": ("length", lambda one: one.send(one.header(), one.payload() * 1000)),
-    "a false digest": ("digest", lambda one: one.send(one.header(), one.payload(), digest=bytes(32))),
+    "a false digest": ("digest", send_damaged),
     "a digest of a wrong length": ("digest", lambda one: one.send(one.header(), one.payload(), digest=b"x")),
     "an unknown encoding": ("encoding", encoding("")),
     "an encoding that was not asked for": ("encoding", encoding("float16")),

@@ -54,8 +54,9 @@ class OpenRound:
         shared: the state machine again, where several replicas hold the round together.
         part: then, the name under which this one adds up.
         merged: then, the parts of others that go into the commit under way.
-        bytes_down: guarded by the task's state lock, like `refusals`, `late`, `duplicates` and
-            `earlier`: the devices that report for an assignment of an earlier round, and of which.
+        bytes_down: guarded by the task's state lock, like `refusals`, `late`, `duplicates`, `damaged` (copies of a
+            device's report that did not match their digest) and `earlier`: the devices that report for an assignment
+            of an earlier round, and of which.
     """
 
     record: RoundRecord
@@ -74,6 +75,7 @@ class OpenRound:
     refusals: Counter[str] = field(default_factory=Counter)
     late: int = 0
     duplicates: int = 0
+    damaged: Counter[bytes] = field(default_factory=Counter)
     earlier: dict[bytes, int] = field(default_factory=dict)
 
     @property

@@ -13,7 +13,7 @@ from fieldfare.aggregator.engine._tasks import Tasks
 from fieldfare.aggregator.engine._telemetry import Telemetry
 from fieldfare.aggregator.storage import Database
 from fieldfare.core.aggregation import check_header, read_update, update_weight
-from fieldfare.core.errors import ProtocolError, UpdateError
+from fieldfare.core.errors import ProtocolError, TransportError, UpdateError
 from fieldfare.core.metrics import MetricSum
 from fieldfare.core.rounds import Ticket, open_ticket
 from fieldfare.core.tasks import NextRound
@@ -146,6 +146,7 @@ class Reports:
 
         Raises:
             UpdateError: the report is refused.
+            TransportError: it came damaged, and may be sent again: a copy on a bad link is not the device's fault.
         """
         with self._telemetry.operation("ingest", admission.run.task_id, admission.ticket.round_number):
             return self._add(admission, payload, digest)
@@ -156,7 +157,7 @@ class Reports:
         training = admission.round.record.kind is NextRound.TRAINING
         vector = None
         try:
-            _check_digest(payload, digest)
+            self._check_digest(admission, payload, digest)
             if training:
                 vector = read_update(header.encoding, payload, admission.round.rules)
         except UpdateError as error:
@@ -189,6 +190,15 @@ class Reports:
         weighted = replace(contribution, weight=contribution.weight * factor)
         return run.add(current, weighted, ticket.round_number)
 
+    def _check_digest(self, admission: Admission, payload: bytes | bytearray, digest: bytes) -> None:
+        if hashlib.sha256(payload).digest() == digest:
+            return
+        run, device = admission.run, admission.ticket.device_id
+        if len(digest) == hashlib.sha256().digest_size and run.may_send_again(admission.round, device):
+            _log.info("task=%s round=%d came damaged", run.task_id, admission.ticket.round_number)
+            raise TransportError("the payload does not match its digest: send it again")
+        raise UpdateError("digest", "the payload does not match its digest")
+
     def refuse(self, admission: Admission, error: UpdateError) -> None:
         """The payload of an admitted report could not be read as announced."""
         self._refuse(admission.run, admission.round, admission.ticket, error)
@@ -201,8 +211,3 @@ class Reports:
 def _check_outcome(header: aggregator_pb2.ReportHeader) -> None:
     if header.outcome != aggregator_pb2.OUTCOME_DONE:
         raise UpdateError("outcome", "the report's outcome is not one that this version knows")
-
-
-def _check_digest(payload: bytes | bytearray, digest: bytes) -> None:
-    if hashlib.sha256(payload).digest() != digest:
-        raise UpdateError("digest", "the payload does not match its digest")

@@ -21,6 +21,7 @@ from fieldfare.core.tasks import Algorithm, NextRound, TaskProgress, TaskSpec, T
 from fieldfare.protos.v1 import aggregator_pb2
 
 _WAIT = Decision(Verdict.WAIT)
+_MOST_DAMAGED = 3
 
 
 class Standing(Enum):
@@ -257,6 +258,12 @@ class TaskRun:
         """The device gave up by itself."""
         with self._lock:
             current.machine.withdraw(device)
+
+    def may_send_again(self, current: OpenRound, device: bytes) -> bool:
+        """A report of the device came damaged, as a bad link may leave it: whether another copy is taken."""
+        with self._lock:
+            current.damaged[device] += 1
+            return current.damaged[device] < _MOST_DAMAGED
 
     def refuse(self, current: OpenRound, device: bytes, reason: str) -> None:
         """A report of the device was refused; `reason` is its short name."""

@@ -20,7 +20,7 @@ from fieldfare.aggregator import AdminClient, Aggregator
 from fieldfare.aggregator.commands.watching._history import History, duration_text, means, trend
 from fieldfare.core.tasks import AggregationSpec, CohortSpec, TaskAction, TaskSpec
 from fieldfare.protos.v1 import task_pb2
-from tests.integration.aggregator.fleet import INVALID, Device, connect
+from tests.integration.aggregator.fleet import INVALID, Device, connect, send_damaged
 from tests.integration.aggregator.test_commands import fieldfare
 from tests.integration.aggregator.test_service import SETTINGS
 from tests.unit.aggregator.world import PLAN
@@ -107,7 +107,7 @@ def test_a_task_is_watched_to_its_end(tmp_path: Path) -> None:
             terminal.until("0 of 2 reports, 0 asked")
             bad = devices[2]
             bad.wait_for_work()
-            assert bad.send(bad.header(), bad.payload(), digest=b"?" * 32).status == INVALID
+            assert send_damaged(bad).status == INVALID
             terminal.until("1 refused (digest 1)")
             one_round(devices[:2])
             terminal.until("1 of 3")
