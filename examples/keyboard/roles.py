@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fieldfare.core.errors import DataError, NotFoundError
-
 from examples.keyboard.words import VOCABULARY_SIZE, Vocabulary
+from fieldfare.core.errors import DataError, NotFoundError
 
 DONOR_SHARE = 5
 """One role of so many gives its words for the vocabulary."""

@@ -28,7 +28,7 @@ _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
 
 def words_of(text: str) -> list[str]:
     """The words of a text, in lower case; figures and punctuation are none."""
-    return _WORD.findall(text.replace("’", "'").lower())
+    return _WORD.findall(text.replace("\u2019", "'").lower())
 
 
 @dataclass(frozen=True, slots=True)

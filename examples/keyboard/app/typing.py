@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from examples.keyboard.words import SPECIAL, Vocabulary
 
 SUGGESTIONS = 3
-_UNFINISHED = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]*)*$")
+_UNFINISHED = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]*)*$")
 
 
 def split_draft(draft: str) -> tuple[str, str]:
@@ -26,7 +26,7 @@ def suggested(vocabulary: Vocabulary, logits: NDArray[np.float32], begun: str) -
         logits: `(ids,)`, of the word behind what is finished.
         begun: the unfinished word.
     """
-    letters = begun.replace("’", "'").lower()
+    letters = begun.replace("\u2019", "'").lower()
     found: list[str] = []
     for number in np.argsort(-logits[SPECIAL:], kind="stable"):
         word = vocabulary.word(int(number) + SPECIAL)

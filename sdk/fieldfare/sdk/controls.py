@@ -76,6 +76,18 @@ class ControlStore:
         if round_number > last:
             self._write(path, plan, round_number, values + delta)
 
+    def forget(self) -> None:
+        """Remove every control variate: the device begins anew with zeros.
+
+        Raises:
+            StorageError: a file cannot be removed.
+        """
+        try:
+            for path in self._folder.iterdir() if self._folder.is_dir() else ():
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError(f"the folder {self._folder} cannot be emptied: {error.strerror}") from error
+
     def _path(self, task_id: str) -> Path:
         # Safe: whatever an aggregator calls its task, the name of the file is ours.
         return self._folder / hashlib.sha256(task_id.encode()).hexdigest()[:32]

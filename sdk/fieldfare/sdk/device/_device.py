@@ -226,6 +226,24 @@ class Device:
         """
         return self._predictor.predict(inputs)
 
+    def forget(self) -> None:
+        """Remove what was made from the examples and has not left: a kept report, SCAFFOLD's control variates.
+
+        For an app whose user deletes the examples; the store's own `delete` is the other half. The ledger stays, since
+        it is the record of what left; so do the shared checkpoints.
+
+        Raises:
+            StateError: another process or thread runs this device: stop it first.
+            StorageError: a file cannot be removed.
+        """
+        if not self._running.acquire(blocking=False):
+            raise StateError("this device is running in another thread: stop it, then forget")
+        try:
+            self._folder.lock.acquire()
+            self._folder.forget()
+        finally:
+            self._running.release()
+
     def close(self) -> None:
         """Close what this device opened, and unlock the folder. May be called twice."""
         if self._owns_transport:

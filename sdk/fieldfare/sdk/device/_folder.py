@@ -82,3 +82,14 @@ class DeviceFolder:
     @current.setter
     def current(self, current: Current) -> None:
         write_current(self._current, current)
+
+    def forget(self) -> None:
+        """Remove what was made from the examples: the report that is kept, the control variates.
+
+        For the process that holds the lock.
+
+        Raises:
+            StorageError: a file cannot be removed.
+        """
+        self.outbox.forget()
+        self.controls.forget()
