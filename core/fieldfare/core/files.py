@@ -62,10 +62,13 @@ def write_atomically(path: Path, content: bytes | Iterable[bytes | memoryview], 
             os.fsync(file.fileno())
         part.replace(path)
         sync_folder(path.parent)
-    except OSError as error:
+    except BaseException as error:
+        # Also after an error of who makes the content.
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
-        raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
+        if isinstance(error, OSError):
+            raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
+        raise
 
 
 def remove_durably(path: Path) -> None:

@@ -22,7 +22,7 @@ from fieldfare.core.weights import TensorSpec
 from fieldfare.sdk.conditions import Conditions, Network, NetworkKind, Probe, SystemProbe, TimeWindow
 from fieldfare.sdk.device import Device
 from fieldfare.sdk.ledger import Ledger
-from fieldfare.sdk.store import ExampleSource, ExampleStore
+from fieldfare.sdk.store import ExampleSource, ExampleStore, StoreLimits
 from fieldfare.sdk.training import Limits, LiteRtTrainer, LocalTrainer
 from fieldfare.sdk.transport import GrpcTransport, Transport
 
@@ -39,6 +39,7 @@ __all__ = [
     "Network",
     "NetworkKind",
     "Probe",
+    "StoreLimits",
     "SystemProbe",
     "TensorSpec",
     "TimeWindow",

@@ -10,6 +10,7 @@ from fieldfare.core.errors import NotFoundError, StorageError
 from fieldfare.core.files import OWNER_ONLY
 
 BUSY_TIMEOUT_MS = 30_000
+_LOG_BYTES = 1 << 20
 
 
 @contextmanager
@@ -24,7 +25,7 @@ def storage_errors(what: str, path: Path) -> Iterator[None]:
     except sqlite3.OperationalError as error:
         raise StorageError(f"{what} {path} cannot be used: {error}") from error
     except sqlite3.DatabaseError as error:
-        raise StorageError(f"{what} {path} is damaged: {error}") from error
+        raise StorageError(f"{what} {path} is damaged: {error}; move it away to begin with a new one") from error
 
 
 @contextmanager
@@ -105,6 +106,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_MS / 1000)
     connection.execute("PRAGMA secure_delete = ON")
     connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
     return connection
 
 

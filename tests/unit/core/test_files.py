@@ -6,7 +6,7 @@ import stat
 import numpy as np
 import pytest
 
-from fieldfare.core.errors import ConfigError, NotFoundError, StorageError, WeightsError
+from fieldfare.core.errors import ConfigError, DataError, NotFoundError, StorageError, WeightsError
 from fieldfare.core.files import (
     OWNER_ONLY,
     check_writable,
@@ -117,10 +117,16 @@ def test_a_content_that_breaks_off_leaves_the_old_file(tmp_path):
         yield b"half"
         raise OSError(28, "No space left on device")
 
+    def wrong_parts():
+        yield b"half"
+        raise DataError("the rest cannot be read")
+
     path = tmp_path / "file"
     path.write_bytes(b"old")
     with pytest.raises(StorageError, match="No space left on device"):
         write_atomically(path, parts())
+    with pytest.raises(DataError, match="the rest"):
+        write_atomically(path, wrong_parts())
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 

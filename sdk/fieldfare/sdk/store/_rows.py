@@ -40,6 +40,18 @@ def unpack_rows(specs: Sequence[TensorSpec], rows: Sequence[bytes]) -> dict[str,
     return examples
 
 
+def as_arrays(examples: Examples) -> Examples:
+    """Refuse what is no array.
+
+    Raises:
+        DataError: names the tensor, never a value.
+    """
+    for name, array in examples.items():
+        if not isinstance(array, np.ndarray) or array.ndim == 0:
+            raise DataError(f"{name!r}: many examples need a NumPy array with one row each; add takes Python numbers")
+    return examples
+
+
 def one_example(specs: Sequence[TensorSpec], example: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     """One example as `(1, *shape)` arrays, ready to be checked.
 

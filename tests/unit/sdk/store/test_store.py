@@ -157,7 +157,7 @@ def test_bytes_that_a_reader_keeps_from_being_overwritten_are_told(tmp_path: Pat
         with closing(sqlite3.connect(tmp_path / "s.db", isolation_level=None)) as reader:
             reader.execute("BEGIN")
             reader.execute("SELECT count(*) FROM examples").fetchone()
-            with pytest.raises(StorageError, match="not overwritten yet, since another process reads"):
+            with pytest.raises(StorageError, match="not overwritten yet: another process reads"):
                 store.delete(key="k")
         assert store.count() == 0
         assert store.delete(key="k") == 0
