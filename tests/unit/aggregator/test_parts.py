@@ -1,9 +1,7 @@
 """The contract of `Parts`: several replicas add up one round, over both data bases."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -16,8 +14,6 @@ from fieldfare.aggregator.storage import (
     SnapshotRecord,
     SqlDatabase,
     counts_of,
-    open_postgresql,
-    open_sqlite,
     with_parts,
 )
 from fieldfare.core.errors import NotFoundError, StateError, StorageError
@@ -30,16 +26,11 @@ PATIENCE = timedelta(seconds=10)
 SECOND = CheckpointRecord(TASK.task_id, 1, Artifact(b"1" * 32, 5), NOW)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqlDatabase]:
-    if request.param == "sqlite":
-        made = open_sqlite(tmp_path / "test.db")
-    else:
-        made = open_postgresql(request.getfixturevalue("postgres").new_database())
-    made.add_task(TASK, FIRST)
-    made.begin_round(ROUND)
-    yield made
-    made.close()
+@pytest.fixture
+def database(database: SqlDatabase) -> SqlDatabase:
+    database.add_task(TASK, FIRST)
+    database.begin_round(ROUND)
+    return database
 
 
 def part(replica: str, count: int) -> PartRecord:

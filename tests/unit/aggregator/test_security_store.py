@@ -1,10 +1,8 @@
 """Who may call, as rows: the same contract over SQLite and PostgreSQL."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -15,8 +13,6 @@ from fieldfare.aggregator.storage import (
     CredentialRecord,
     DeviceRecord,
     TaskRecord,
-    open_postgresql,
-    open_sqlite,
 )
 from fieldfare.aggregator.storage.sql import SqlDatabase
 from fieldfare.core.access import Role
@@ -26,16 +22,6 @@ from tests.unit.aggregator.test_storage import FIRST, NOW, TASK
 
 HOUR = timedelta(hours=1)
 KEY, DEVICE, PUBLIC = b"k" * 32, b"d" * 16, b"p" * 32
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqlDatabase]:
-    if request.param == "sqlite":
-        made = open_sqlite(tmp_path / "test.db")
-    else:
-        made = open_postgresql(request.getfixturevalue("postgres").new_database())
-    yield made
-    made.close()
 
 
 def test_a_key_enrols_one_device(database: SqlDatabase) -> None:

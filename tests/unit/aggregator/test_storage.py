@@ -21,7 +21,6 @@ from fieldfare.aggregator.storage import (
     TaskRecord,
     artifact_key,
     open_blobs,
-    open_postgresql,
     open_sqlite,
 )
 from fieldfare.core.errors import StateError, StorageError
@@ -49,16 +48,6 @@ def blobs(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     for name, value in server.environment.items():
         monkeypatch.setenv(name, value)
     return open_blobs(server.new_bucket())
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    if request.param == "sqlite":
-        made = open_sqlite(tmp_path / "test.db")
-    else:
-        made = open_postgresql(request.getfixturevalue("postgres").new_database())
-    yield made
-    made.close()
 
 
 def snapshot(count: int, key: str = "snapshots/a") -> SnapshotRecord:

@@ -2,8 +2,9 @@
 
 from datetime import datetime
 
+from fieldfare.aggregator.engine._answers import Grant
 from fieldfare.aggregator.engine._status import artifact_ref
-from fieldfare.aggregator.engine._task_run import Grant, TaskRun
+from fieldfare.aggregator.engine._task_run import TaskRun
 from fieldfare.aggregator.engine._tasks import Tasks
 from fieldfare.core.errors import ProtocolError
 from fieldfare.core.rounds import Ticket, seal_ticket

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from fieldfare.aggregator.engine._accumulator import Contribution
+from fieldfare.aggregator.engine._answers import Standing
 from fieldfare.aggregator.engine._open_round import OpenRound
-from fieldfare.aggregator.engine._task_run import Standing, TaskRun
+from fieldfare.aggregator.engine._task_run import TaskRun
 from fieldfare.aggregator.engine._tasks import Tasks
 from fieldfare.aggregator.engine._telemetry import Telemetry
 from fieldfare.aggregator.storage import Database

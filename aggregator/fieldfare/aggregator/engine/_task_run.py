@@ -1,14 +1,15 @@
 """A running task in memory: who is at work, whose report is in, what comes next. Never waits for storage."""
 
 import threading
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from enum import Enum
 
 from fieldfare.aggregator.engine._accumulator import Contribution
+from fieldfare.aggregator.engine._answers import Grant, Held, Standing
+from fieldfare.aggregator.engine._last_counted import LastCounted
 from fieldfare.aggregator.engine._open_round import OpenRound
+from fieldfare.aggregator.engine._strays import Strays
 from fieldfare.aggregator.engine._versions import Versions
 from fieldfare.aggregator.storage import CheckpointRecord, RoundRecord, TaskRecord
 from fieldfare.core.aggregation import ReportRules
@@ -22,34 +23,6 @@ from fieldfare.protos.v1 import aggregator_pb2
 
 _WAIT = Decision(Verdict.WAIT)
 _MOST_DAMAGED = 3
-
-
-class Standing(Enum):
-    """What became of a device's report."""
-
-    COUNTED = "counted, and on disk"
-    IN_MEMORY = "added, not yet on disk"
-    ABSENT = "the round is open and has no report of this device"
-    GONE = "the round is over without this report"
-    WAITING = "it may count, but in a round that has not begun yet"
-    UNSURE = "not in memory: storage must be asked"
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """What a device was given."""
-
-    round: OpenRound
-    deadline: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """What one of several replicas holds of a round: unused places, devices at work, reports in memory."""
-
-    stock: int
-    working: int
-    pending: frozenset[bytes]
 
 
 class TaskRun:
@@ -87,9 +60,8 @@ class TaskRun:
         self.replaced = False
         self._lock = threading.Lock()
         self._open: OpenRound | None = None
-        self._late: Counter[int] = Counter()
-        self._duplicates: Counter[int] = Counter()
-        self._counted_at: dict[bytes, datetime] = {}
+        self._strays = Strays()
+        self._last_counted = LastCounted(spec.eligibility.min_separation)
         self.versions = Versions(spec)
         self._carried: dict[bytes, datetime] = {}
         # The last round that is over: its number, and the devices that it counted with the rounds of their assignments.
@@ -148,8 +120,8 @@ class TaskRun:
         why = unfit(eligibility, self.spec.aggregation.algorithm, self.stages, request.capabilities)
         if why is None and eligibility.min_separation:
             with self._lock:
-                counted = self._counted_at.get(request.device_id)
-            if counted is not None and now - counted < eligibility.min_separation:
+                too_soon = self._last_counted.is_too_soon(request.device_id, now)
+            if too_soon:
                 return f"it counted a report of it less than {eligibility.min_separation} ago"
         return why
 
@@ -275,7 +247,7 @@ class TaskRun:
         """A report came too late, or was counted already."""
         with self._lock:
             if self._open is None or self._open.number != round_number:
-                (self._late if late else self._duplicates)[round_number] += 1
+                self._strays.count(round_number, late=late)
             elif late:
                 self._open.late += 1
             else:
@@ -294,19 +266,12 @@ class TaskRun:
     def take_strays(self) -> list[tuple[int, int, int]]:
         """Number, late and duplicate reports of each round that is over, since this was asked last."""
         with self._lock:
-            late, duplicates = self._late, self._duplicates
-            self._late, self._duplicates = Counter(), Counter()
-        return [(number, late[number], duplicates[number]) for number in sorted(late.keys() | duplicates.keys())]
+            return self._strays.take()
 
     def remember(self, counted_at: Mapping[bytes, datetime], now: datetime) -> None:
         """When devices were counted, as far as `min_separation` asks for it."""
-        separation = self.spec.eligibility.min_separation
-        if not separation:
-            return
         with self._lock:
-            self._counted_at.update(counted_at)
-            for device in [one for one, at in self._counted_at.items() if now - at >= separation]:
-                del self._counted_at[device]
+            self._last_counted.remember(counted_at, now)
 
     def decide(self, now: datetime) -> Decision:
         """What to do with the open round. A pause stops its clock, not its reports."""
