@@ -39,6 +39,8 @@ class ScriptedAggregator(aggregator_pb2_grpc.AggregatorServicer):
     artifacts: dict[bytes, bytes] = field(default_factory=dict)
     cuts: deque[int] = field(default_factory=deque)
     """Each download ends with UNAVAILABLE after so many bytes, until there are no more cuts."""
+    come_back_after: timedelta = timedelta(milliseconds=50)
+    """For who asks while there is no assignment."""
     answer_early: bool = False
     hold: threading.Event = field(default_factory=threading.Event)
     """A report that is read to its end while this is set never gets an answer."""
@@ -107,7 +109,7 @@ class ScriptedAggregator(aggregator_pb2_grpc.AggregatorServicer):
         self.check_ins.append(request)
         if self.assignments:
             return aggregator_pb2.CheckInResponse(assignment=self.assignments.popleft())
-        answer = aggregator_pb2.ComeBack(after=_duration(timedelta(milliseconds=50)), reason="no task")
+        answer = aggregator_pb2.ComeBack(after=_duration(self.come_back_after), reason="no task")
         return aggregator_pb2.CheckInResponse(come_back=answer)
 
     def FetchArtifact(  # noqa: N802

@@ -12,6 +12,8 @@ Where things are:
     enrollment   key pair and access token of a device
     ledger       every message that left the device
     conditions   when a device is willing to work
+    pace         how often it takes part, over restarts and clocks that jump
+    aio          `run_once` and `run_forever` for asyncio
     cache        plans and checkpoints by their digest
     outbox       the report that waits for its receipt
     reading      CSV and NPZ files as examples

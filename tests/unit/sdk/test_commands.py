@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import timedelta
 from importlib import metadata
 from pathlib import Path
 
@@ -111,6 +112,23 @@ def test_add_says_what_is_wrong(shop: Shop) -> None:
     assert not shop.store.exists()
 
 
+def test_a_timer_that_fires_too_often(shop: Shop) -> None:
+    shop.add()
+    with ScriptedAggregator() as aggregator:
+        aggregator.come_back_after = timedelta(hours=1)
+        rested = ("--once", "--min-separation", 7200)
+        aggregator.offer(tiny_plan(features=2), CHECKPOINT)
+        assert "counted" in shop.run(aggregator, *rested)[1]
+        status, out, _ = shop.run(aggregator, *rested)
+        assert (status, out) == (0, "idle: the device took part a short while ago; again in 120 min\n")
+        assert "idle: no task" in shop.run(aggregator, "--once")[1]
+        status, out, _ = shop.run(aggregator, "--once")
+        assert (status, out) == (0, "idle: it is not yet time to come back; again in 60 min\n")
+        assert "idle: no task" in shop.run(aggregator, "--once", "--early")[1]
+        assert len(aggregator.check_ins) == 3
+        assert shop.run(aggregator, "--early")[0] == 2
+
+
 def test_run_once_trains_and_evaluates(shop: Shop) -> None:
     shop.add()
     with ScriptedAggregator() as aggregator:
@@ -204,6 +222,7 @@ MAIN = """
 import sys
 from fieldfare.core.command import Console, run
 from dataclasses import replace
+from datetime import timedelta
 from importlib import metadata
 entry = metadata.EntryPoint("device", "fieldfare.sdk.commands.device:COMMAND", "fieldfare.commands")
 sys.exit(run(sys.argv[1:], Console(sys.stdout, sys.stderr), {}, [entry]))

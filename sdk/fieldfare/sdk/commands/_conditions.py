@@ -11,7 +11,7 @@ _PERCENT = 100
 
 
 def add_conditions(parser: argparse.ArgumentParser) -> None:
-    """Add an option for each of `Conditions`."""
+    """Add an option for each of `Conditions`, and the one for the device's own pace."""
     group = parser.add_argument_group(
         "when to work", "Looked at before a check-in and before every step of training. What cannot be read fails."
     )
@@ -26,6 +26,13 @@ def add_conditions(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--hours", metavar="HH:MM-HH:MM", help="at these hours of the local time; over midnight too")
     group.add_argument("--max-temperature", type=_number, metavar="CELSIUS", help="while the machine is no hotter")
+    group.add_argument(
+        "--min-separation",
+        type=_number,
+        default=0.0,
+        metavar="SECONDS",
+        help="at the earliest so long after the last participation, also over restarts",
+    )
     group.add_argument("--min-memory", type=_number, default=0.0, metavar="MB", help="with so much free memory only")
 
 

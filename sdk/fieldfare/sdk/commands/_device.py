@@ -80,6 +80,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
     """`device run`."""
     if options.threads < 1:
         raise ConfigError("must be at least 1", field="--threads")
+    if options.early and not options.once:
+        raise ConfigError("goes with --once only", field="--early")
     conditions = conditions_of(options)
     with (
         _signals() as ending,
@@ -94,6 +96,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
             tls_key=options.tls_key,
             trusted_publishers=options.publisher,
             conditions=conditions,
+            min_separation=timedelta(seconds=options.min_separation),
             trainer=LiteRtTrainer(options.threads),
             seed=options.seed,
             on_wait=_WaitsTold(console),
@@ -113,7 +116,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
             told.update(waits)
 
         if options.once:
-            tell(device.run_once(ending.stop))
+            tell(device.run_once(ending.stop, early=options.early))
         else:
             device.run_forever(ending.stop, tell, idle_after=options.until_idle)
     failed = last is Ended.UNREACHABLE or (options.once and last is Ended.REFUSED)

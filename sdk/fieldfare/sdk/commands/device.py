@@ -93,7 +93,8 @@ def _configure_run(actions: "argparse._SubParsersAction[argparse.ArgumentParser]
         metavar="FILE",
         help="run only plans that this public key signed; repeat it for several",
     )
-    run.add_argument("--once", action="store_true", help="take part once, then end")
+    run.add_argument("--once", action="store_true", help="take part once, where it is time to, then end")
+    run.add_argument("--early", action="store_true", help="with --once: before the time the aggregator has set, too")
     run.add_argument(
         "--until-idle",
         type=_duration,

@@ -36,6 +36,7 @@ from fieldfare.sdk.device._predictor import Predictor
 from fieldfare.sdk.device._shell import Shell, Stopped
 from fieldfare.sdk.enrollment import AuthorizedTransport
 from fieldfare.sdk.ledger import Ledger
+from fieldfare.sdk.pace import MachineClock, Pacer, RunningClock
 from fieldfare.sdk.store import ExampleSource
 from fieldfare.sdk.training import NO_LIMITS, Limits, LiteRtTrainer, LocalTrainer
 from fieldfare.sdk.transport import GrpcTransport, LedgeredTransport, Transport
@@ -44,6 +45,7 @@ _LOG = logging.getLogger("fieldfare.sdk")
 _AFTER_PROTOCOL_ERROR = timedelta(hours=1)
 _AFTER_STORAGE_ERROR = timedelta(minutes=1)
 _LONGEST_NAME = 64
+_SHORT = timedelta(seconds=2)
 _RETRY = RetrySettings()
 
 
@@ -74,7 +76,10 @@ class Device:
             that one of them has signed.
         conditions: what must hold for the device to work; default: nothing.
         trainer: default: LiteRT on one thread.
+        min_separation: the least time from the end of one participation to the next, also over restarts and whatever
+            becomes of the clock; default: none but the aggregator's.
         now: the present, timezone-aware.
+        clock: a clock that nobody can set; time limits run on it.
         uniform: random numbers in [0, 1) for the jitter of waits.
         retry: how failing calls are met.
         seed: makes jitter and shuffling repeat; default: from the operating system.
@@ -105,7 +110,9 @@ class Device:
         trusted_publishers: Iterable[Path | bytes] = (),
         conditions: Conditions | None = None,
         trainer: LocalTrainer | None = None,
+        min_separation: timedelta = timedelta(0),
         now: Callable[[], datetime] = _utc_now,
+        clock: RunningClock | None = None,
         uniform: Callable[[], float] | None = None,
         retry: RetrySettings = _RETRY,
         seed: int | None = None,
@@ -124,7 +131,12 @@ class Device:
         self._seed = seed
         # Safe: jitter is no secret.
         self._uniform = uniform or random.Random(seed).random  # noqa: S311
+        self._clock, self._begun = clock or MachineClock(), now()
+        self._started_s = self._clock.seconds()
         self._folder = DeviceFolder(folder, create=True, cache_limit_bytes=cache_limit_bytes)
+        self._pacer = Pacer(
+            self._folder.pace, self._clock, now, min_separation=min_separation, retry=retry, uniform=self._uniform
+        )
         self._predictor = Predictor(self._folder)
         self._running = threading.Lock()
         self._publishers = frozenset(map(_public_key, trusted_publishers))
@@ -148,12 +160,18 @@ class Device:
         """Every message that left this device."""
         return self._ledger
 
-    def run_once(self, stop: threading.Event | None = None, *, wait: timedelta = timedelta(0)) -> Participation:
+    def run_once(
+        self, stop: threading.Event | None = None, *, wait: timedelta = timedelta(0), early: bool = False
+    ) -> Participation:
         """Take part once: from a report that is still kept, or from a check-in, to a receipt.
+
+        May be called as often as one likes, in this process or a later one: before it is time to come back, nothing is
+        asked of the aggregator. What is left of such a time below two seconds is waited for.
 
         Args:
             stop: once set, waits and downloads end and training is given up between two steps.
             wait: how long the aggregator may hold the check-in open while it has no work yet.
+            early: come before the time that the aggregator, or the back-off, has set; `min_separation` still holds.
 
         Returns:
             How it ended and when to come back. An aggregator that cannot be reached is such an end, no error.
@@ -168,9 +186,10 @@ class Device:
             raise StateError("this device is running in another thread already")
         try:
             self._folder.lock.acquire()
-            if reason := self._unmet():
-                return Participation(Ended.IDLE, self._conditions.check_again, reason)
-            return self._participate(stop, replace(self._retry, wait=wait))
+            if (held := self._held(stop, early=early)) is not None:
+                return held
+            participation = self._participate(stop, replace(self._retry, wait=wait))
+            return participation if participation.ended is Ended.STOPPED else self._pacer.settle(participation)
         finally:
             self._running.release()
 
@@ -191,21 +210,21 @@ class Device:
         Raises:
             StateError: another process or thread runs this device.
         """
-        last_work = self._now()
+        last_work = self._steady_now()
         while not stop.is_set():
             wait = self._retry.wait
             if idle_after is not None:
-                wait = min(wait, last_work + idle_after - self._now())
+                wait = min(wait, last_work + idle_after - self._steady_now())
             participation = self._survive(stop, wait)
             if participation.ended not in {Ended.IDLE, Ended.UNREACHABLE}:
-                last_work = self._now()
+                last_work = self._steady_now()
             if participation.ended is Ended.STOPPED and self._folder.outbox.is_empty:
                 return
             if on_participation is not None:
                 on_participation(participation)
             pause = participation.come_back_after
             if idle_after is not None:
-                left = last_work + idle_after - self._now()
+                left = last_work + idle_after - self._steady_now()
                 if left <= timedelta(0):
                     return
                 pause = min(pause, left)
@@ -259,6 +278,21 @@ class Device:
     ) -> None:
         self.close()
 
+    def _held(self, stop: threading.Event, *, early: bool) -> Participation | None:
+        """Why there is nothing to do yet; None where there may be."""
+        # A report that is kept is no new participation: only the aggregator, or its absence, may put it off.
+        left, reason = self._pacer.wait(early=early, resting=self._folder.outbox.is_empty)
+        if left > _SHORT:
+            return Participation(Ended.IDLE, left, reason)
+        if stop.wait(left.total_seconds()):
+            return Participation(Ended.STOPPED, timedelta(0), "stopped")
+        reason = self._unmet()
+        return Participation(Ended.IDLE, self._conditions.check_again, reason) if reason else None
+
+    def _steady_now(self) -> datetime:
+        """The time for time limits: it goes on evenly though somebody sets the clock."""
+        return self._begun + timedelta(seconds=self._clock.seconds() - self._started_s)
+
     def _unmet(self) -> str:
         return "" if self._conditions.always_hold else unmet(self._conditions, self._probe, self._now())
 
@@ -275,15 +309,16 @@ class Device:
             trainer=self._trainer,
             source=self._store,
             stop=stop,
-            now=self._now,
+            now=self._steady_now,
             unmet=self._unmet,
             rng_of=self._rng_of,
             on_wait=self._on_wait,
+            on_work=self._pacer.working,
             limits=self._limits,
             measure=self._measure,
         )
         session = participate(
-            identity, shell.weights_of, kept=kept, now=self._now, uniform=self._uniform, settings=settings
+            identity, shell.weights_of, kept=kept, now=self._steady_now, uniform=self._uniform, settings=settings
         )
         try:
             return shell.drive(session)

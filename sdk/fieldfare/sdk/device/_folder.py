@@ -14,6 +14,7 @@ from fieldfare.sdk.device._lock import FolderLock
 from fieldfare.sdk.enrollment import Membership
 from fieldfare.sdk.ledger import Ledger
 from fieldfare.sdk.outbox import Outbox
+from fieldfare.sdk.pace import PaceFile
 
 _LOG = logging.getLogger("fieldfare.sdk")
 
@@ -21,8 +22,8 @@ _LOG = logging.getLogger("fieldfare.sdk")
 class DeviceFolder:
     """The files of one device.
 
-    They are `device_id`, `device_key`, `member.json`, `lock`, `ledger.db`, `outbox`, `current.json`, `cache/` and
-    `controls/`.
+    They are `device_id`, `device_key`, `member.json`, `lock`, `ledger.db`, `outbox`, `current.json`, `pace.json`,
+    `cache/` and `controls/`.
 
     Reading it needs no lock: a second process may look at the ledger or predict while a device runs.
 
@@ -50,6 +51,7 @@ class DeviceFolder:
         self.outbox = Outbox(self.path / "outbox")
         self.controls = ControlStore(self.path / "controls")
         self.membership = Membership(self.path)
+        self.pace = PaceFile(self.path / "pace.json")
         self._current = self.path / "current.json"
 
     def open_ledger(self, *, create: bool = True) -> Ledger:

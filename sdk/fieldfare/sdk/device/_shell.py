@@ -52,10 +52,11 @@ class Shell:
         trainer: runs the plan.
         source: the examples.
         stop: ends waits, downloads and training.
-        now: the present, timezone-aware.
+        now: the present for time limits, timezone-aware.
         unmet: the first condition that does not hold, in words.
         rng_of: the shuffling of an assignment.
         on_wait: told before each wait.
+        on_work: called before the work of a round begins.
         limits: what the app lets the work take.
         measure: tell the app held-out metrics before and after training.
     """
@@ -69,6 +70,7 @@ class Shell:
     unmet: Callable[[], str]
     rng_of: Callable[[Assignment], np.random.Generator]
     on_wait: Callable[[timedelta, str], None]
+    on_work: Callable[[], None]
     limits: Limits = NO_LIMITS
     measure: bool = False
     _weights: tuple[TensorSpec, ...] = field(default=(), init=False)
@@ -108,6 +110,7 @@ class Shell:
             case FetchArtifact():
                 self._fetch(action)
             case Work(assignment, deadline):
+                self.on_work()
                 result = self._work(assignment, deadline)
             case Send(report):
                 result = self.transport.report(ReportStream(report))
