@@ -154,7 +154,7 @@ def assignment(rng: random.Random) -> str:
     proto = _parsed(
         aggregator_pb2.Assignment, damaged_wire(rng, rng.choice((_ASSIGNMENT, _Sites.get().work.assignment)))
     )
-    return "no message" if proto is None else _held(lambda: read_assignment(proto, max_artifact_bytes=2**30))
+    return "no message" if proto is None else _held(lambda: read_assignment(proto))
 
 
 def task_spec(rng: random.Random) -> str:

@@ -147,7 +147,7 @@ def test_updates(payload, encoding_bytes, size, bound):
 def test_assignments(data):
     proto = parsed(aggregator_pb2.Assignment, data)
     if proto is not None:
-        holds(ProtocolError, read_assignment, proto, max_artifact_bytes=2**30)
+        holds(ProtocolError, read_assignment, proto)
 
 
 @settings(max_examples=300)

@@ -1,62 +1,73 @@
-"""A TCP proxy on loopback that keeps every byte of both directions, and cuts connections where a test says so.
+"""A TCP proxy on loopback that keeps every byte of both directions, and does to connections what a test says.
 
-Plain sockets and threads, no gRPC: what it recorded is what was on the wire. `messages` reads the gRPC messages out of
-the HTTP/2 frames of one direction.
+Plain sockets, no gRPC: what it recorded is what was on the wire. `messages` reads the gRPC messages out of the HTTP/2
+frames of one direction. `faults` has what can go wrong.
 """
 
+import asyncio
 import contextlib
 import socket
 import struct
 import threading
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Self
+
+from tests.support.faults import DOWN, UP, Ending, Fault, Piece
 
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _DATA, _HEADERS, _CONTINUATION = 0, 1, 9
 _PADDED = 0x8
 _READ_BYTES = 1 << 14
-
-
-@dataclass(frozen=True)
-class Cut:
-    """Ends one connection once so many bytes have gone up (from the device) or down (to it)."""
-
-    direction: str
-    after_bytes: int
+_AT_ONCE = struct.pack("ii", 1, 0)
 
 
 @dataclass
 class Connection:
-    """What went over one connection."""
+    """What went over one connection, as it was sent on.
 
-    cut: Cut | None = None
+    Attributes:
+        faults: what goes wrong with it.
+        up: bytes from the device.
+        down: bytes to it.
+        silent: nothing goes on in either direction.
+    """
+
+    faults: Sequence[Fault] = ()
     up: bytearray = field(default_factory=bytearray)
     down: bytearray = field(default_factory=bytearray)
+    silent: bool = False
 
 
 class RecordingProxy:
-    """Listens on a free loopback port and hands everything on to `target`, "127.0.0.1:port".
+    """Listens on a free loopback port and hands everything on to `target`, from a thread of its own.
 
     Args:
-        target: where connections go.
-        cuts: one for each connection, in the order in which they come; further connections are not cut.
+        target: "127.0.0.1:port".
+        faults: what goes wrong with each connection, in the order in which they come; nothing does with further ones.
+
+    Attributes:
+        connections: all that there were.
+        struck: faults that ended or silenced a connection, in that order.
+        refused: connections that came while the target did not listen.
     """
 
-    def __init__(self, target: str, *, cuts: tuple[Cut, ...] = ()) -> None:
+    def __init__(self, target: str, *, faults: Iterable[Sequence[Fault]] = ()) -> None:
         host, _, port = target.rpartition(":")
         self._target = (host, int(port))
-        self._cuts = deque(cuts)
-        self.cuts_made: list[Cut] = []
+        self._faults = iter(faults)
+        self.struck: list[Fault] = []
         self.connections: list[Connection] = []
-        self._sockets: list[socket.socket] = []
-        self._threads: list[threading.Thread] = []
-        self._lock = threading.Lock()
-        self._closed = False
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
-        self._start(self._accept)
+        self.refused = 0
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{listener.getsockname()[1]}"
+        self._loop = asyncio.new_event_loop()
+        self._ready, self._stop = threading.Event(), asyncio.Event()
+        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(listener),))
+        self._thread.start()
+        self._ready.wait()
 
     def up(self) -> bytes:
         """Every byte from devices to the target, connection after connection."""
@@ -70,16 +81,16 @@ class RecordingProxy:
         """The serialised messages that devices sent."""
         return [message for one in self.connections for message in messages(bytes(one.up))]
 
+    def silence(self) -> None:
+        """The connections that there are stay open, and carry nothing more; new ones are as ever."""
+        for one in list(self.connections):
+            one.silent = True
+
     def close(self) -> None:
-        with self._lock:
-            self._closed = True
-            sockets = [self._listener, *self._sockets]
-        for one in sockets:
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
-        for thread in self._threads:
-            thread.join(10)
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join()
+            self._loop.close()
 
     def __enter__(self) -> Self:
         return self
@@ -87,49 +98,95 @@ class RecordingProxy:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _start(self, run: object, *args: object) -> None:
-        thread = threading.Thread(target=run, args=args, daemon=True)  # type: ignore[arg-type]
-        self._threads.append(thread)
-        thread.start()
+    async def _serve(self, listener: socket.socket) -> None:
+        server = await asyncio.start_server(self._accepted, sock=listener, limit=_READ_BYTES)
+        self._ready.set()
+        await self._stop.wait()
+        server.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for writer in self._writers:
+            writer.transport.abort()
+        # One turn of the loop, in which the aborted sockets are closed.
+        await asyncio.sleep(0)
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                device, _ = self._listener.accept()
-            except OSError:
-                return
-            try:
-                target = socket.create_connection(self._target, 5)
-                target.settimeout(None)
-            except OSError:
-                device.close()
-                continue
-            with self._lock:
-                if self._closed:
-                    device.close()
-                    target.close()
-                    return
-                self._sockets += [device, target]
-                connection = Connection(self._cuts.popleft() if self._cuts else None)
-                self.connections.append(connection)
-            self._start(self._pump, device, target, connection, "up")
-            self._start(self._pump, target, device, connection, "down")
+    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Not the coroutine that passes bytes on: the server would wait for that one at its end."""
+        self._writers.add(writer)
+        task = asyncio.get_running_loop().create_task(self._connect(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
-    def _pump(self, source: socket.socket, sink: socket.socket, connection: Connection, direction: str) -> None:
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            there, onwards = await asyncio.open_connection(*self._target, limit=_READ_BYTES)
+        except OSError:
+            self.refused += 1
+            writer.close()
+            return
+        self._writers.add(onwards)
+        connection = Connection(tuple(next(self._faults, ())))
+        self.connections.append(connection)
+        ends = (writer, onwards)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._pump(reader, onwards, connection, UP, ends))
+            group.create_task(self._pump(there, writer, connection, DOWN, ends))
+        self._writers.difference_update(ends)
+
+    async def _pump(
+        self,
+        source: asyncio.StreamReader,
+        sink: asyncio.StreamWriter,
+        connection: Connection,
+        direction: str,
+        ends: tuple[asyncio.StreamWriter, asyncio.StreamWriter],
+    ) -> None:
         record: bytearray = getattr(connection, direction)
-        cut = connection.cut if connection.cut is not None and connection.cut.direction == direction else None
+        faults = [one for one in connection.faults if one.direction == direction]
+        deaf = False
         with contextlib.suppress(OSError):
-            while data := source.recv(_READ_BYTES):
-                if cut is not None:
-                    data = data[: cut.after_bytes - len(record)]
-                record += data
-                sink.sendall(data)
-                if cut is not None and len(record) >= cut.after_bytes:
-                    self.cuts_made.append(cut)
-                    break
-        for one in (source, sink):
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
+            while data := await source.read(_READ_BYTES):
+                if deaf or connection.silent:
+                    continue
+                piece, culprit = _suffered(Piece(data), len(record), faults)
+                if piece.wait_s:
+                    await asyncio.sleep(piece.wait_s)
+                # Recorded first: who got an answer may look at once for what led to it.
+                record += piece.data
+                sink.write(piece.data)
+                await sink.drain()
+                if piece.ending is not None and culprit is not None:
+                    self.struck.append(culprit)
+                    deaf = piece.ending is Ending.SILENCE
+                    if not deaf:
+                        _end(ends, reset=piece.ending is Ending.RESET)
+                        return
+        if deaf or connection.silent:
+            await self._stop.wait()
+        for one in ends:
+            one.close()
+
+
+def _suffered(piece: Piece, start: int, faults: Sequence[Fault]) -> tuple[Piece, Fault | None]:
+    """What becomes of a piece under all faults, and the one that ends the connection."""
+    culprit = None
+    for fault in faults:
+        before = piece.ending
+        piece = fault.apply(piece, start)
+        culprit = fault if piece.ending is not before else culprit
+    return piece, culprit
+
+
+def _end(ends: Sequence[asyncio.StreamWriter], *, reset: bool) -> None:
+    for one in ends:
+        if not reset:
+            # What was written before goes out, then both ends see the close.
+            one.close()
+            continue
+        connected: socket.socket = one.get_extra_info("socket")
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+        one.transport.abort()
 
 
 def frames(recorded: bytes) -> Iterator[tuple[int, int, int, bytes]]:

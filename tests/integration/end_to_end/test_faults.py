@@ -23,8 +23,9 @@ from fieldfare.sdk.device import DeviceFolder
 from fieldfare.sdk.ledger import LedgerKind
 from tests.support.averaging_oracle import Oracle
 from tests.support.commands import fieldfare, free_port, started
+from tests.support.faults import Cut
 from tests.support.fleet_threads import Member, running, wait_until
-from tests.support.recording_proxy import Cut, RecordingProxy
+from tests.support.recording_proxy import RecordingProxy
 from tests.support.scripted_aggregator import ScriptedAggregator
 from tests.support.tiny_plan import tiny_manifest, tiny_plan
 
@@ -220,11 +221,11 @@ def test_an_upload_that_was_cut_is_taken_when_it_comes_again(tmp_path: Path) -> 
             folder = tmp_path / str(attempt)
             folder.mkdir()
             cut = Cut("up", 3000 + 15_000 * attempt)
-            proxy = stack.enter_context(RecordingProxy(aggregator.address, cuts=(cut, cut, cut)))
+            proxy = stack.enter_context(RecordingProxy(aggregator.address, faults=([cut], [cut], [cut])))
             members = make_members(folder, 1, proxy.address, stack, features)
             with running(members, f"p{attempt}"):
                 wait_until(partial(bool, members[0].participations), "the end of the participation")
-            assert len(proxy.cuts_made) == 3
+            assert len(proxy.struck) == 3
             assert members[0].participations[0].ended is Ended.COUNTED
             assert [one.refused for one in admin.show(task, 0).rounds] == [0]
 
@@ -244,16 +245,16 @@ def test_connections_that_are_cut_in_mid_download_and_mid_upload(tmp_path: Path)
         aggregation=AggregationSpec(max_abs_value=16.0),
     )
     # Down: the plan and the checkpoint, about as large as an update each. Up: an update.
-    cuts = (
-        (Cut("down", 200_000), Cut("down", size + 400_000), Cut("up", size // 3)),
-        (Cut("up", size // 2), Cut("up", size - 1000), Cut("down", 50_000)),
-        (Cut("up", size + 300), Cut("up", 700_000), Cut("up", 150)),
+    faults = (
+        [[Cut("down", 200_000)], [Cut("down", size + 400_000)], [Cut("up", size // 3)]],
+        [[Cut("up", size // 2)], [Cut("up", size - 1000)], [Cut("down", 50_000)]],
+        [[Cut("up", size + 300)], [Cut("up", 700_000)], [Cut("up", 150)]],
     )
     pace = PaceSettings(shortest=timedelta(milliseconds=50), longest=timedelta(milliseconds=200))
     with ExitStack() as stack:
         aggregator = stack.enter_context(Aggregator(tmp_path / "state", settings=ServerSettings(pace=pace)))
         admin = stack.enter_context(AdminClient(aggregator.admin_address))
-        proxies = [stack.enter_context(RecordingProxy(aggregator.address, cuts=one)) for one in cuts]
+        proxies = [stack.enter_context(RecordingProxy(aggregator.address, faults=one)) for one in faults]
         members = make_members(tmp_path, 3, "", stack, features=LARGE)
         for member, proxy in zip(members, proxies, strict=True):
             member.address = proxy.address
@@ -263,7 +264,7 @@ def test_connections_that_are_cut_in_mid_download_and_mid_upload(tmp_path: Path)
         status = admin.show(task, 0)
         weights = unpack_weights(admin.fetch(status.checkpoint))[1]
         assert [one.reported for one in status.rounds] == [3, 3]
-        assert all(len(one.cuts_made) >= 2 for one in proxies)
+        assert all(len(one.struck) >= 2 for one in proxies)
         offsets = [
             aggregator_pb2.FetchArtifactRequest.FromString(message).offset
             for message in proxies[0].sent_messages()
