@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import metadata
 from numbers import Real
 from pathlib import Path
@@ -34,6 +35,7 @@ from fieldfare.core.plans import (
     WeightRole,
     attach_manifest,
     runtime_version,
+    training_memory,
 )
 
 _LARGE = 20_000_000  # weights
@@ -126,6 +128,7 @@ def export_keras(
             gradients=gradients,
             int8=frozen_dtype == "int8",
         )
+        manifest = replace(manifest, training_memory_bytes=training_memory(flatbuffer, manifest))
         plan = attach_manifest(flatbuffer, manifest)
         _try_out(functional, selection, plan)
     write_atomically(target, plan)

@@ -15,6 +15,7 @@ from fieldfare.core.plans._manifest import (
     PlanTensor,
     WeightRole,
 )
+from fieldfare.core.plans._memory import training_memory
 from fieldfare.core.plans._runtime import PlanRuntime, runtime_version
 
 __all__ = [
@@ -34,4 +35,5 @@ __all__ = [
     "read_manifest",
     "runtime_version",
     "take_rows",
+    "training_memory",
 ]

@@ -62,6 +62,7 @@ class Manifest:
         trainable: what the exporter was asked to train; empty for the model's own choice.
         frozen_sha256: digest of the frozen weights; empty where none are.
         frozen_int8: whether large frozen weights are stored in 8 bits.
+        training_memory_bytes: what training takes, by `training_memory` at export; 0 where that is not said.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Manifest:
     trainable: tuple[str, ...] = ()
     frozen_sha256: bytes = b""
     frozen_int8: bool = False
+    training_memory_bytes: int = 0
 
     def __post_init__(self) -> None:
         if not 1 <= self.batch_size <= MAX_BATCH_SIZE:
@@ -166,6 +168,7 @@ class Manifest:
             trainable=self.trainable,
             frozen_sha256=self.frozen_sha256,
             frozen_int8=self.frozen_int8,
+            training_memory_bytes=self.training_memory_bytes,
         )
         return proto.SerializeToString(deterministic=True)
 
@@ -206,6 +209,7 @@ class Manifest:
                 trainable=tuple(proto.trainable),
                 frozen_sha256=proto.frozen_sha256,
                 frozen_int8=proto.frozen_int8,
+                training_memory_bytes=proto.training_memory_bytes,
             )
         except WeightsError as error:
             raise PlanError(f"the plan's manifest cannot be used: {error}") from error

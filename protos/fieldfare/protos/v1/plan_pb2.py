@@ -25,21 +25,21 @@ _sym_db = _symbol_database.Default()
 from fieldfare.protos.v1 import tensors_pb2 as fieldfare_dot_protos_dot_v1_dot_tensors__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66ieldfare/protos/v1/plan.proto\x12\x13\x66ieldfare.protos.v1\x1a!fieldfare/protos/v1/tensors.proto\"\xda\x04\n\x0cPlanManifest\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\r\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x12\n\nbatch_size\x18\x03 \x01(\r\x12/\n\x06inputs\x18\x04 \x03(\x0b\x32\x1f.fieldfare.protos.v1.PlanTensor\x12\x30\n\x07targets\x18\x05 \x03(\x0b\x32\x1f.fieldfare.protos.v1.PlanTensor\x12\x30\n\x07outputs\x18\x06 \x03(\x0b\x32\x1f.fieldfare.protos.v1.PlanTensor\x12\x30\n\x07weights\x18\x07 \x03(\x0b\x32\x1f.fieldfare.protos.v1.PlanTensor\x12\x0c\n\x04loss\x18\x08 \x01(\t\x12\x30\n\x07metrics\x18\t \x03(\x0b\x32\x1f.fieldfare.protos.v1.PlanMetric\x12\x36\n\toptimizer\x18\n \x01(\x0b\x32#.fieldfare.protos.v1.LocalOptimizer\x12\x15\n\rhas_gradients\x18\x0b \x01(\x08\x12\x10\n\x08tried_on\x18\x0c \x03(\t\x12\x11\n\tmade_with\x18\r \x03(\t\x12\r\n\x05notes\x18\x0e \x03(\t\x12\x17\n\x0floss_weight_key\x18\x0f \x01(\t\x12.\n\x05state\x18\x10 \x03(\x0b\x32\x1f.fieldfare.protos.v1.PlanTensor\x12\x11\n\ttrainable\x18\x11 \x03(\t\x12\x15\n\rfrozen_sha256\x18\x12 \x01(\x0c\x12\x13\n\x0b\x66rozen_int8\x18\x13 \x01(\x08\"w\n\nPlanTensor\x12-\n\x04spec\x18\x01 \x01(\x0b\x32\x1f.fieldfare.protos.v1.TensorSpec\x12\x0b\n\x03key\x18\x02 \x01(\t\x12-\n\x04role\x18\x03 \x01(\x0e\x32\x1f.fieldfare.protos.v1.WeightRole\";\n\nPlanMetric\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x12\n\nweight_key\x18\x03 \x01(\t\"5\n\x0eLocalOptimizer\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rlearning_rate\x18\x02 \x01(\x01*]\n\nWeightRole\x12\x1b\n\x17WEIGHT_ROLE_UNSPECIFIED\x10\x00\x12\x17\n\x13WEIGHT_ROLE_TRAINED\x10\x01\x12\x19\n\x15WEIGHT_ROLE_STATISTIC\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66ieldfare/protos/v1/plan.proto\x12\x13\x66ieldfare.protos.v1\x1a!fieldfare/protos/v1/tensors.proto\"\xf9\x04\n\x0cPlanManifest\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\r\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x12\n\nbatch_size\x18\x03 \x01(\r\x12/\n\x06inputs\x18\x04 \x03(\x0b\x32\x1f.fieldfare.protos.v1.PlanTensor\x12\x30\n\x07targets\x18\x05 \x03(\x0b\x32\x1f.fieldfare.protos.v1.PlanTensor\x12\x30\n\x07outputs\x18\x06 \x03(\x0b\x32\x1f.fieldfare.protos.v1.PlanTensor\x12\x30\n\x07weights\x18\x07 \x03(\x0b\x32\x1f.fieldfare.protos.v1.PlanTensor\x12\x0c\n\x04loss\x18\x08 \x01(\t\x12\x30\n\x07metrics\x18\t \x03(\x0b\x32\x1f.fieldfare.protos.v1.PlanMetric\x12\x36\n\toptimizer\x18\n \x01(\x0b\x32#.fieldfare.protos.v1.LocalOptimizer\x12\x15\n\rhas_gradients\x18\x0b \x01(\x08\x12\x10\n\x08tried_on\x18\x0c \x03(\t\x12\x11\n\tmade_with\x18\r \x03(\t\x12\r\n\x05notes\x18\x0e \x03(\t\x12\x17\n\x0floss_weight_key\x18\x0f \x01(\t\x12.\n\x05state\x18\x10 \x03(\x0b\x32\x1f.fieldfare.protos.v1.PlanTensor\x12\x11\n\ttrainable\x18\x11 \x03(\t\x12\x15\n\rfrozen_sha256\x18\x12 \x01(\x0c\x12\x13\n\x0b\x66rozen_int8\x18\x13 \x01(\x08\x12\x1d\n\x15training_memory_bytes\x18\x14 \x01(\x04\"w\n\nPlanTensor\x12-\n\x04spec\x18\x01 \x01(\x0b\x32\x1f.fieldfare.protos.v1.TensorSpec\x12\x0b\n\x03key\x18\x02 \x01(\t\x12-\n\x04role\x18\x03 \x01(\x0e\x32\x1f.fieldfare.protos.v1.WeightRole\";\n\nPlanMetric\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x12\n\nweight_key\x18\x03 \x01(\t\"5\n\x0eLocalOptimizer\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rlearning_rate\x18\x02 \x01(\x01*]\n\nWeightRole\x12\x1b\n\x17WEIGHT_ROLE_UNSPECIFIED\x10\x00\x12\x17\n\x13WEIGHT_ROLE_TRAINED\x10\x01\x12\x19\n\x15WEIGHT_ROLE_STATISTIC\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'fieldfare.protos.v1.plan_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_WEIGHTROLE']._serialized_start=932
-  _globals['_WEIGHTROLE']._serialized_end=1025
+  _globals['_WEIGHTROLE']._serialized_start=963
+  _globals['_WEIGHTROLE']._serialized_end=1056
   _globals['_PLANMANIFEST']._serialized_start=91
-  _globals['_PLANMANIFEST']._serialized_end=693
-  _globals['_PLANTENSOR']._serialized_start=695
-  _globals['_PLANTENSOR']._serialized_end=814
-  _globals['_PLANMETRIC']._serialized_start=816
-  _globals['_PLANMETRIC']._serialized_end=875
-  _globals['_LOCALOPTIMIZER']._serialized_start=877
-  _globals['_LOCALOPTIMIZER']._serialized_end=930
+  _globals['_PLANMANIFEST']._serialized_end=724
+  _globals['_PLANTENSOR']._serialized_start=726
+  _globals['_PLANTENSOR']._serialized_end=845
+  _globals['_PLANMETRIC']._serialized_start=847
+  _globals['_PLANMETRIC']._serialized_end=906
+  _globals['_LOCALOPTIMIZER']._serialized_start=908
+  _globals['_LOCALOPTIMIZER']._serialized_end=961
 # @@protoc_insertion_point(module_scope)

@@ -18,7 +18,7 @@ WEIGHT_ROLE_TRAINED: WeightRole
 WEIGHT_ROLE_STATISTIC: WeightRole
 
 class PlanManifest(_message.Message):
-    __slots__ = ("format_version", "name", "batch_size", "inputs", "targets", "outputs", "weights", "loss", "metrics", "optimizer", "has_gradients", "tried_on", "made_with", "notes", "loss_weight_key", "state", "trainable", "frozen_sha256", "frozen_int8")
+    __slots__ = ("format_version", "name", "batch_size", "inputs", "targets", "outputs", "weights", "loss", "metrics", "optimizer", "has_gradients", "tried_on", "made_with", "notes", "loss_weight_key", "state", "trainable", "frozen_sha256", "frozen_int8", "training_memory_bytes")
     FORMAT_VERSION_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
@@ -38,6 +38,7 @@ class PlanManifest(_message.Message):
     TRAINABLE_FIELD_NUMBER: _ClassVar[int]
     FROZEN_SHA256_FIELD_NUMBER: _ClassVar[int]
     FROZEN_INT8_FIELD_NUMBER: _ClassVar[int]
+    TRAINING_MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
     format_version: int
     name: str
     batch_size: int
@@ -57,7 +58,8 @@ class PlanManifest(_message.Message):
     trainable: _containers.RepeatedScalarFieldContainer[str]
     frozen_sha256: bytes
     frozen_int8: bool
-    def __init__(self, format_version: _Optional[int] = ..., name: _Optional[str] = ..., batch_size: _Optional[int] = ..., inputs: _Optional[_Iterable[_Union[PlanTensor, _Mapping]]] = ..., targets: _Optional[_Iterable[_Union[PlanTensor, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[PlanTensor, _Mapping]]] = ..., weights: _Optional[_Iterable[_Union[PlanTensor, _Mapping]]] = ..., loss: _Optional[str] = ..., metrics: _Optional[_Iterable[_Union[PlanMetric, _Mapping]]] = ..., optimizer: _Optional[_Union[LocalOptimizer, _Mapping]] = ..., has_gradients: bool = ..., tried_on: _Optional[_Iterable[str]] = ..., made_with: _Optional[_Iterable[str]] = ..., notes: _Optional[_Iterable[str]] = ..., loss_weight_key: _Optional[str] = ..., state: _Optional[_Iterable[_Union[PlanTensor, _Mapping]]] = ..., trainable: _Optional[_Iterable[str]] = ..., frozen_sha256: _Optional[bytes] = ..., frozen_int8: bool = ...) -> None: ...
+    training_memory_bytes: int
+    def __init__(self, format_version: _Optional[int] = ..., name: _Optional[str] = ..., batch_size: _Optional[int] = ..., inputs: _Optional[_Iterable[_Union[PlanTensor, _Mapping]]] = ..., targets: _Optional[_Iterable[_Union[PlanTensor, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[PlanTensor, _Mapping]]] = ..., weights: _Optional[_Iterable[_Union[PlanTensor, _Mapping]]] = ..., loss: _Optional[str] = ..., metrics: _Optional[_Iterable[_Union[PlanMetric, _Mapping]]] = ..., optimizer: _Optional[_Union[LocalOptimizer, _Mapping]] = ..., has_gradients: bool = ..., tried_on: _Optional[_Iterable[str]] = ..., made_with: _Optional[_Iterable[str]] = ..., notes: _Optional[_Iterable[str]] = ..., loss_weight_key: _Optional[str] = ..., state: _Optional[_Iterable[_Union[PlanTensor, _Mapping]]] = ..., trainable: _Optional[_Iterable[str]] = ..., frozen_sha256: _Optional[bytes] = ..., frozen_int8: bool = ..., training_memory_bytes: _Optional[int] = ...) -> None: ...
 
 class PlanTensor(_message.Message):
     __slots__ = ("spec", "key", "role")

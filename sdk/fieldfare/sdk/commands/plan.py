@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fieldfare.core.command import Command, Console
 from fieldfare.core.errors import NotFoundError, PlanError
-from fieldfare.core.plans import Manifest, PlanTensor, WeightRole, read_manifest
+from fieldfare.core.plans import Manifest, PlanTensor, WeightRole, read_manifest, training_memory
 from fieldfare.core.weights import total_size
 from fieldfare.sdk.commands._signing import configure_signing
 from fieldfare.sdk.commands._words import bytes_words
@@ -63,6 +63,7 @@ def _show(options: argparse.Namespace, console: Console) -> int:
         f"loss        {manifest.loss}",
         f"metrics     {', '.join(one.name for one in manifest.metrics) or 'none'}",
         f"optimiser   {manifest.optimizer}, learning rate {manifest.learning_rate:g} unless the task says otherwise",
+        f"memory      {_memory(options.file, manifest)} to train",
         f"gradients   {'yes' if manifest.has_gradients else 'no: distributed SGD needs an export with --gradients'}",
         f"tried on    {', '.join(manifest.tried_on) or 'not said'}",
         f"made with   {', '.join(manifest.made_with) or 'not said'}",
@@ -71,6 +72,10 @@ def _show(options: argparse.Namespace, console: Console) -> int:
     for line in lines:
         console.say(line)
     return 0
+
+
+def _memory(path: Path, manifest: Manifest) -> str:
+    return f"about {bytes_words(manifest.training_memory_bytes or training_memory(path, manifest))}"
 
 
 def _frozen(manifest: Manifest) -> str:

@@ -13,7 +13,7 @@ from fieldfare.core.aggregation import check_norm
 from fieldfare.core.errors import DataError, PlanError, StorageError, UpdateError, WeightsError
 from fieldfare.core.local_steps import ControlVariates
 from fieldfare.core.metrics import AFTER, BEFORE, LOSS, MetricSum
-from fieldfare.core.plans import Examples, Manifest, count_rows, take_rows
+from fieldfare.core.plans import Examples, Manifest, count_rows, read_manifest, take_rows, training_memory
 from fieldfare.core.server_optimizers import CONTROL
 from fieldfare.core.sessions import Assignment, WorkResult
 from fieldfare.core.tasks import Algorithm, LocalTrainingSpec, NextRound
@@ -74,6 +74,7 @@ def do_work(
         clock: seconds that pass, from any beginning.
     """
     try:
+        _check_memory(job.plan, limits)
         manifest = trainer.load(job.plan, job.assignment.plan.hex)
         vector = _checkpoint(job, manifest)
         if on_loaded is not None:
@@ -98,6 +99,17 @@ def do_work(
         return WorkResult(aggregator_pb2.OUTCOME_CONDITIONS, detail=str(reason))
     except (PlanError, WeightsError, DataError, StorageError, UpdateError) as error:
         return _failed(str(error))
+
+
+def _check_memory(plan: Path, limits: Limits) -> None:
+    """Refuse a plan that needs more memory than is allowed, before anything of it is loaded."""
+    if limits.memory_bytes is None:
+        return
+    manifest = read_manifest(plan)
+    needed = manifest.training_memory_bytes or training_memory(plan, manifest)
+    if needed > limits.memory_bytes:
+        allowed = limits.memory_bytes
+        raise PlanError(f"the plan needs about {needed:,} bytes of memory to train, and {allowed:,} are allowed")
 
 
 def _checkpoint(job: Job, manifest: Manifest) -> NDArray[np.float32]:

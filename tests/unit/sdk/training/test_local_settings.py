@@ -1,16 +1,19 @@
 """Batch, order, time and measurements, as the task and the app ask for them."""
 
 import itertools
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fieldfare.core.errors import ConfigError
 from fieldfare.core.metrics import MetricSum
+from fieldfare.core.plans import attach_manifest, read_manifest, training_memory
 from fieldfare.core.tasks import Algorithm, LocalTrainingSpec, NextRound
 from fieldfare.protos.v1 import aggregator_pb2
-from fieldfare.sdk.training import Limits
+from fieldfare.sdk.training import Limits, LiteRtTrainer
 from tests.unit.sdk.training.regression import START, Source, X, Y, by_hand, work
 
 ALGORITHMS = (Algorithm.FEDAVG, Algorithm.FEDPROX, Algorithm.SCAFFOLD)
@@ -184,3 +187,24 @@ def test_an_interrupt_ends_the_measuring_too(trainer, files) -> None:
             interrupt=lambda asked=asked, last=questions: "no power" if next(asked) == last else "",
         )
         assert (result.outcome, result.detail) == (aggregator_pb2.OUTCOME_CONDITIONS, "no power")
+
+
+class Unloaded:
+    """A trainer that must not be asked for anything."""
+
+    def __getattr__(self, name: str):
+        raise AssertionError(f"{name} was called")
+
+
+@pytest.mark.parametrize("kind", [NextRound.TRAINING, NextRound.EVALUATION])
+@pytest.mark.parametrize("said", [0, 10**9])
+def test_a_plan_that_needs_more_memory_than_allowed_is_not_loaded(files, tmp_path: Path, kind, said: int) -> None:
+    manifest = replace(read_manifest(files[0]), training_memory_bytes=said)
+    (tmp_path / "plan").write_bytes(attach_manifest(files[0].read_bytes(), manifest))
+    needed = said or training_memory(tmp_path / "plan", manifest)
+    few = Limits(memory_bytes=needed - 1)
+    result = work(Unloaded(), (tmp_path / "plan", files[1]), kind=kind, limits=few)
+    assert result.outcome == aggregator_pb2.OUTCOME_FAILED
+    assert result.detail == f"the plan needs about {needed:,} bytes of memory to train, and {needed - 1:,} are allowed"
+    enough = work(LiteRtTrainer(), (tmp_path / "plan", files[1]), limits=Limits(memory_bytes=needed))
+    assert enough.outcome == aggregator_pb2.OUTCOME_DONE
