@@ -93,10 +93,10 @@ def test_one_thread_at_a_time(tmp_path: Path) -> None:
             self.end.wait(30)
             return aggregator_pb2.CheckInResponse(come_back=aggregator_pb2.ComeBack(reason="later"))
 
-        def fetch(self, request):
+        def fetch(self, request, stop=None):
             raise AssertionError
 
-        def report(self, requests):
+        def report(self, requests, stop=None):
             raise AssertionError
 
         def close(self) -> None:

@@ -124,11 +124,13 @@ class Recorder:
         given = aggregator_pb2.Assignment(ticket=b"ticket", task_id="task", round_number=4)
         return aggregator_pb2.CheckInResponse(assignment=given)
 
-    def fetch(self, request: aggregator_pb2.FetchArtifactRequest):
+    def fetch(self, request: aggregator_pb2.FetchArtifactRequest, stop: threading.Event | None = None):
         self._saw([request])
         return iter([])
 
-    def report(self, requests: Iterable[aggregator_pb2.ReportRequest]) -> aggregator_pb2.Receipt:
+    def report(
+        self, requests: Iterable[aggregator_pb2.ReportRequest], stop: threading.Event | None = None
+    ) -> aggregator_pb2.Receipt:
         self._saw(list(requests))
         return aggregator_pb2.Receipt()
 

@@ -33,7 +33,7 @@ from fieldfare.sdk.device._folder import DeviceFolder
 from fieldfare.sdk.enrollment import AuthorizedTransport
 from fieldfare.sdk.store import ExampleSource
 from fieldfare.sdk.training import NO_LIMITS, Job, Limits, LocalTrainer, do_work
-from fieldfare.sdk.transport import ReportStream
+from fieldfare.sdk.transport import DEFAULT_CHUNK_BYTES, SMALL_CHUNK_BYTES, ReportStream
 
 _LOG = logging.getLogger("fieldfare.sdk")
 
@@ -75,6 +75,7 @@ class Shell:
     measure: bool = False
     _weights: tuple[TensorSpec, ...] = field(default=(), init=False)
     _fetched: set[str] = field(default_factory=set, init=False)
+    _chunk_bytes: int = field(default=DEFAULT_CHUNK_BYTES, init=False)
 
     def drive(self, session: Session) -> Participation:
         """Carry out the session's actions to its end.
@@ -113,9 +114,9 @@ class Shell:
                 self.on_work()
                 result = self._work(assignment, deadline)
             case Send(report):
-                result = self.transport.report(ReportStream(report))
+                result = self._report(ReportStream(report, chunk_bytes=self._chunk_bytes))
             case AskReceipt(report):
-                result = self.transport.report(ReportStream(report, receipt_only=True))
+                result = self._report(ReportStream(report, receipt_only=True))
             case Keep() | KeepControl() | Forget():
                 self._write(action)
             case Wait(duration, reason):
@@ -133,6 +134,19 @@ class Shell:
             self._check_stop()
             raise
 
+    def _report(self, stream: ReportStream) -> aggregator_pb2.Receipt:
+        # A withdrawal is often due to the stop, and goes out all the same: it is short, and frees a place. What is kept
+        # can wait for the next run.
+        stop = None if self.folder.outbox.is_empty else self.stop
+        try:
+            return self.transport.report(stream, stop)
+        except TransportError:
+            if stop is not None:
+                self._check_stop()
+            # A slow link: the aggregator waits 30 s for each message.
+            self._chunk_bytes = SMALL_CHUNK_BYTES
+            raise
+
     def _write(self, action: Keep | KeepControl | Forget) -> None:
         match action:
             case Keep(report):
@@ -147,9 +161,13 @@ class Shell:
             request = aggregator_pb2.FetchArtifactRequest(
                 sha256=action.artifact.sha256, offset=offset, ticket=action.ticket
             )
-            for chunk in self.transport.fetch(request):
+            try:
+                for chunk in self.transport.fetch(request, self.stop):
+                    self._check_stop()
+                    yield chunk
+            except TransportError:
                 self._check_stop()
-                yield chunk
+                raise
 
         current = self.folder.current
         last_good = set() if current is None else {current.plan, current.checkpoint}

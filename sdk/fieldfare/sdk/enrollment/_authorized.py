@@ -51,14 +51,18 @@ class AuthorizedTransport:
         """Offer the device."""
         return self._with_token(lambda: self._inner.check_in(request, stop))
 
-    def fetch(self, request: aggregator_pb2.FetchArtifactRequest) -> Iterator[aggregator_pb2.ArtifactChunk]:
+    def fetch(
+        self, request: aggregator_pb2.FetchArtifactRequest, stop: threading.Event | None = None
+    ) -> Iterator[aggregator_pb2.ArtifactChunk]:
         """Download. A token that ends in between does no harm: it is looked at when the call begins."""
         self._authorize()
-        return self._inner.fetch(request)
+        return self._inner.fetch(request, stop)
 
-    def report(self, requests: Iterable[aggregator_pb2.ReportRequest]) -> aggregator_pb2.Receipt:
+    def report(
+        self, requests: Iterable[aggregator_pb2.ReportRequest], stop: threading.Event | None = None
+    ) -> aggregator_pb2.Receipt:
         """Stream a report."""
-        return self._with_token(lambda: self._inner.report(requests))
+        return self._with_token(lambda: self._inner.report(requests, stop))
 
     def close(self) -> None:
         """Close the transport; the ledger stays open."""

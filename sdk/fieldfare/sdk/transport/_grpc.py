@@ -1,6 +1,7 @@
 """`GrpcTransport`: the device's calls over gRPC."""
 
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -13,19 +14,21 @@ from fieldfare.core.errors import TransportError
 from fieldfare.protos.v1 import aggregator_pb2
 from fieldfare.sdk.transport._errors import transport_error
 from fieldfare.sdk.transport._messages import ReportStream
+from fieldfare.sdk.transport._progress import LOOK_EVERY_S, Progress, watched, why_ended
 
-_LOOK_EVERY_S = 0.2
 _REPORT = "/fieldfare.protos.v1.Aggregator/Report"
 _MAX_MESSAGE_BYTES = 4 * 2**20
 _OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
-    # Servers close connections on which pings without data come more often than every five minutes.
-    ("grpc.keepalive_time_ms", 330_000),
+    # A connection that a router has forgotten is noticed after 80 s. Our aggregator allows a ping every 10 s.
+    ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.keepalive_permit_without_calls", 0),
     # The session does the retries; the channel only has to be willing to connect anew.
     ("grpc.enable_retries", 0),
+    # So that a new channel is a new connection.
+    ("grpc.use_local_subchannel_pool", 1),
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.min_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 10_000),
@@ -47,7 +50,8 @@ class GrpcTransport:
         tls_cert: PEM file with the device's own certificate chain, where the aggregator asks for one.
         tls_key: PEM file with its private key.
         timeout: bound on a check-in, beside the time for which it may be held open, and on a report without payload.
-        transfer_timeout: bound on a download and on a report with its payload.
+        stall_timeout: a transfer ends once not even 64 KiB have moved for so long. Pieces of a download have 256 KiB.
+        transfer_timeout: bound on a transfer that does move.
 
     Raises:
         ConfigError: an address that cannot be read, an absent file, a certificate without its key.
@@ -61,22 +65,36 @@ class GrpcTransport:
         tls_cert: Path | None = None,
         tls_key: Path | None = None,
         timeout: timedelta = timedelta(seconds=30),
-        transfer_timeout: timedelta = timedelta(minutes=15),
+        stall_timeout: timedelta = timedelta(minutes=2),
+        transfer_timeout: timedelta = timedelta(days=1),
     ) -> None:
+        self._parsed = parse_address(address, field="aggregator")
+        self._address = str(self._parsed)
+        self._timeout_s = timeout.total_seconds()
+        self._stall_s = stall_timeout.total_seconds()
+        self._transfer_timeout_s = transfer_timeout.total_seconds()
+        self._tls = read_client_tls(tls_ca, tls_cert, tls_key)
+        self._metadata: tuple[tuple[str, str], ...] = ()
+        self._lock = threading.Lock()
+        self._closed = False
+        self._connect()
+
+    def _connect(self) -> None:
         from fieldfare.protos.v1 import aggregator_pb2_grpc
 
-        parsed = parse_address(address, field="aggregator")
-        self._address = str(parsed)
-        self._timeout_s = timeout.total_seconds()
-        self._transfer_timeout_s = transfer_timeout.total_seconds()
-        self._channel = _channel(parsed, read_client_tls(tls_ca, tls_cert, tls_key))
+        self._channel = _channel(self._parsed, self._tls)
         self._stub: Any = aggregator_pb2_grpc.AggregatorStub(self._channel)
         # Not the stub's: a payload that is bytes already would be copied three times to become a message.
         self._report: Any = self._channel.stream_unary(
             _REPORT, request_serializer=_serialized, response_deserializer=aggregator_pb2.Receipt.FromString
         )
-        self._metadata: tuple[tuple[str, str], ...] = ()
-        self._closed = False
+
+    def _reconnect(self) -> None:
+        """The next call has a connection of its own: the one there is may be half open, and would swallow that too."""
+        with self._lock:
+            if not self._closed:
+                self._channel.close()
+                self._connect()
 
     def authorize(self, token: str) -> None:
         """Send this access token with every call from now on, but with the two that give one."""
@@ -98,32 +116,79 @@ class GrpcTransport:
         self, request: aggregator_pb2.CheckInRequest, stop: threading.Event | None = None
     ) -> aggregator_pb2.CheckInResponse:
         """Offer the device; where the call may be held open, `stop` ends it within a fifth of a second."""
-        wait_s = request.wait.ToTimedelta().total_seconds()
+        limit_s = self._timeout_s + request.wait.ToTimedelta().total_seconds()
         with self._errors():
-            call = self._stub.CheckIn.future(request, timeout=self._timeout_s + wait_s, metadata=self._metadata)
-            return _result(call, stop)
+            call = self._stub.CheckIn.future(request, timeout=limit_s, metadata=self._metadata)
+            response: aggregator_pb2.CheckInResponse = self._result(call, self._progress(limit_s), stop)
+        return response
 
-    def fetch(self, request: aggregator_pb2.FetchArtifactRequest) -> Iterator[aggregator_pb2.ArtifactChunk]:
-        """Download from an offset on; closing the iterator ends the call."""
+    def fetch(
+        self, request: aggregator_pb2.FetchArtifactRequest, stop: threading.Event | None = None
+    ) -> Iterator[aggregator_pb2.ArtifactChunk]:
+        """Download from an offset on; closing the iterator ends the call, and so does `stop`."""
+        import grpc
+
+        progress = self._progress(self._stall_s)
         with self._errors():
             call = self._stub.FetchArtifact(request, timeout=self._transfer_timeout_s, metadata=self._metadata)
-            try:
-                yield from call
-            finally:
-                call.cancel()
+            with watched(call, progress, stop, self._address) as reasons:
+                try:
+                    for chunk in call:
+                        progress.note(chunk.ByteSize(), time.monotonic())
+                        yield chunk
+                except grpc.RpcError as error:
+                    if not reasons:
+                        raise
+                    if reasons[0].retryable:
+                        self._reconnect()
+                    raise reasons[0] from error
+                finally:
+                    call.cancel()
 
-    def report(self, requests: Iterable[aggregator_pb2.ReportRequest]) -> aggregator_pb2.Receipt:
-        """Stream a report; an answer that comes before the end of the stream ends it."""
+    def report(
+        self, requests: Iterable[aggregator_pb2.ReportRequest], stop: threading.Event | None = None
+    ) -> aggregator_pb2.Receipt:
+        """Stream a report; an answer that comes before the end of the stream ends it, and so does `stop`."""
+        short = isinstance(requests, ReportStream) and not requests.carries_payload
+        progress = self._progress(self._timeout_s if short else self._stall_s)
+        messages = requests.encoded() if isinstance(requests, ReportStream) else map(_serialized, requests)
+        timeout = self._timeout_s if short else self._transfer_timeout_s
         with self._errors():
-            timeout, metadata = self._transfer_timeout_s, self._metadata
-            messages = requests.encoded() if isinstance(requests, ReportStream) else iter(requests)
-            receipt: aggregator_pb2.Receipt = self._report(messages, timeout=timeout, metadata=metadata)
+            call = self._report.future(_noted(messages, progress), timeout=timeout, metadata=self._metadata)
+            receipt: aggregator_pb2.Receipt = self._result(call, progress, stop)
         return receipt
 
     def close(self) -> None:
         """Close the channel; calls that are under way fail."""
-        self._closed = True
-        self._channel.close()
+        with self._lock:
+            self._closed = True
+            self._channel.close()
+
+    def _progress(self, window_s: float) -> Progress:
+        return Progress(window_s, time.monotonic())
+
+    def _result(self, call: Any, progress: Progress, stop: threading.Event | None) -> Any:
+        """What the call comes to, unless it stalls or `stop` is set before.
+
+        Raises:
+            grpc.RpcError: the call failed.
+            TransportError: it stalled, or `stop` was set.
+        """
+        import grpc
+
+        while True:
+            try:
+                return call.result(timeout=LOOK_EVERY_S)
+            except grpc.FutureTimeoutError:
+                reason = why_ended(progress, stop, self._address)
+                if reason is None:
+                    continue
+                call.cancel()
+                if reason.retryable:
+                    self._reconnect()
+                raise reason from None
+            except grpc.FutureCancelledError as error:
+                raise TransportError("the transport is closed", retryable=False) from error
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -134,6 +199,8 @@ class GrpcTransport:
         try:
             yield
         except grpc.RpcError as error:
+            if error.code().name == "DEADLINE_EXCEEDED":
+                self._reconnect()
             raise transport_error(error, self._address) from error
 
 
@@ -141,26 +208,12 @@ def _serialized(message: bytes | aggregator_pb2.ReportRequest) -> bytes:
     return message if isinstance(message, bytes) else message.SerializeToString()
 
 
-def _result(call: Any, stop: threading.Event | None) -> aggregator_pb2.CheckInResponse:
-    """What the call comes to, unless `stop` is set before.
-
-    Raises:
-        grpc.RpcError: the call failed.
-        TransportError: `stop` was set.
-    """
-    import grpc
-
-    while True:
-        try:
-            response: aggregator_pb2.CheckInResponse = call.result(timeout=None if stop is None else _LOOK_EVERY_S)
-        except grpc.FutureTimeoutError:
-            if stop is not None and stop.is_set():
-                call.cancel()
-                raise TransportError("the device was stopped while it waited for work", retryable=False) from None
-        except grpc.FutureCancelledError as error:
-            raise TransportError("the transport is closed", retryable=False) from error
-        else:
-            return response
+def _noted(messages: Iterable[bytes], progress: Progress) -> Iterator[bytes]:
+    """The messages, as gRPC takes them: it asks for the next one once it has passed on the one before."""
+    for message in messages:
+        yield message
+        progress.note(len(message), time.monotonic())
+    progress.mark(time.monotonic())
 
 
 def _channel(address: Address, tls: ClientTls) -> Any:

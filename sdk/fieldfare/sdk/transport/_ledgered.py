@@ -53,19 +53,23 @@ class LedgeredTransport:
             self.remember(given.ticket, given.task_id, given.round_number)
         return response
 
-    def fetch(self, request: aggregator_pb2.FetchArtifactRequest) -> Iterator[aggregator_pb2.ArtifactChunk]:
+    def fetch(
+        self, request: aggregator_pb2.FetchArtifactRequest, stop: threading.Event | None = None
+    ) -> Iterator[aggregator_pb2.ArtifactChunk]:
         """Record and send."""
         self._record(LedgerKind.FETCH, request.ByteSize(), request.ticket)
-        return self.__inner.fetch(request)
+        return self.__inner.fetch(request, stop)
 
-    def report(self, requests: Iterable[aggregator_pb2.ReportRequest]) -> aggregator_pb2.Receipt:
+    def report(
+        self, requests: Iterable[aggregator_pb2.ReportRequest], stop: threading.Event | None = None
+    ) -> aggregator_pb2.Receipt:
         """Record and send. The size recorded is that of the whole stream, even if the aggregator stops reading it."""
         # A ReportStream is made anew for sending; any other iterable can be read once only, so it is kept whole.
         messages = requests if isinstance(requests, ReportStream) else list(requests)
         summary = _summary(messages)
         ticket = summary.header.ticket
         self._record(_kind(summary.header), summary.size_bytes, ticket, summary.norm, summary.encoding)
-        return self.__inner.report(messages)
+        return self.__inner.report(messages, stop)
 
     def enroll(self, request: aggregator_pb2.EnrollRequest) -> aggregator_pb2.AccessToken:
         """Record and send."""

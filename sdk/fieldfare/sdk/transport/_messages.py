@@ -10,6 +10,8 @@ from fieldfare.protos.v1 import aggregator_pb2
 _DATA = aggregator_pb2.ReportRequest.DATA_FIELD_NUMBER
 DEFAULT_CHUNK_BYTES = 2**20
 """The most that the protocol allows: a message costs about as much as copying 100 kB."""
+SMALL_CHUNK_BYTES = 2**16
+"""For a link on which the larger ones did not come through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,11 @@ class ReportStream:
     report: KeptReport
     receipt_only: bool = False
     chunk_bytes: int = DEFAULT_CHUNK_BYTES
+
+    @property
+    def carries_payload(self) -> bool:
+        """Whether anything but a header and a trailer goes out."""
+        return bool(self.report.payload) and not self.receipt_only
 
     def __iter__(self) -> Iterator[aggregator_pb2.ReportRequest]:
         yield self._opening()

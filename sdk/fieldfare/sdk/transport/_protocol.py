@@ -23,12 +23,16 @@ class Transport(Protocol):
         """
         ...
 
-    def fetch(self, request: aggregator_pb2.FetchArtifactRequest) -> Iterator[aggregator_pb2.ArtifactChunk]:
-        """Download from an offset on; closing the iterator ends the call."""
+    def fetch(
+        self, request: aggregator_pb2.FetchArtifactRequest, stop: threading.Event | None = None
+    ) -> Iterator[aggregator_pb2.ArtifactChunk]:
+        """Download from an offset on; closing the iterator ends the call. Once `stop` is set, it is given up."""
         ...
 
-    def report(self, requests: Iterable[aggregator_pb2.ReportRequest]) -> aggregator_pb2.Receipt:
-        """Stream a report; the aggregator may answer before it has read all of it."""
+    def report(
+        self, requests: Iterable[aggregator_pb2.ReportRequest], stop: threading.Event | None = None
+    ) -> aggregator_pb2.Receipt:
+        """Stream a report; the aggregator may answer before it has read it all. Once `stop` is set, it is given up."""
         ...
 
     def enroll(self, request: aggregator_pb2.EnrollRequest) -> aggregator_pb2.AccessToken:
