@@ -54,7 +54,7 @@ class Fleet:
         self.last[index] = at
         request = aggregator_pb2.CheckInRequest(population="p", device_id=device_id(index), capabilities=CAPABILITIES)
         answer = self.world.engine.check_in(request)
-        waiter = Waiter(request, lambda _: True)
+        waiter = Waiter(request, lambda _: None)
         if self.room.enter(waiter):
             self.waiting[index] = waiter
             heapq.heappush(self.events, (at + WAIT_S, index, True))

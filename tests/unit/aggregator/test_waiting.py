@@ -23,19 +23,18 @@ class Pool:
     def __init__(self, world: World, capacity: int = 100) -> None:
         self.room = WaitingRoom(world.engine, capacity)
         self.answers: list[tuple[int, aggregator_pb2.CheckInResponse]] = []
-        self.gone: set[int] = set()
         self.waiters: dict[int, Waiter] = {}
 
     def enter(self, index: int, population: str = "p") -> bool:
         self.waiters[index] = Waiter(request_of(index, population), self._teller(index))
         return self.room.enter(self.waiters[index])
 
-    def _teller(self, index: int) -> Callable[[aggregator_pb2.CheckInResponse], bool]:
-        def tell(answer: aggregator_pb2.CheckInResponse) -> bool:
-            self.answers.append((index, answer))
-            return index not in self.gone
+    def _teller(self, index: int) -> Callable[[aggregator_pb2.CheckInResponse], None]:
+        return lambda answer: self.answers.append((index, answer))
 
-        return tell
+    def serve(self) -> int:
+        """To the end; how often others had their turn in between."""
+        return sum(1 for _ in self.room.serve())
 
     def given(self) -> list[int]:
         return [index for index, answer in self.answers if answer.WhichOneof("answer") == "assignment"]
@@ -52,10 +51,10 @@ def test_the_next_rounds_cohort_is_taken_at_once_in_the_order_of_arrival(world: 
     works = check_in_all(world, 2)
     pool = Pool(world)
     assert all(pool.enter(index) for index in (7, 5, 9))
-    pool.room.serve()
+    pool.serve()
     assert not pool.answers
     finish_round(world, works)
-    pool.room.serve()
+    pool.serve()
     assert pool.given() == [7, 5]
     assert {answer.assignment.round_number for _, answer in pool.answers} == {2}
     assert len(pool.room) == 1
@@ -67,25 +66,8 @@ def test_a_place_that_comes_free_is_for_who_waits(world: World) -> None:
     pool = Pool(world)
     pool.enter(7)
     world.withdraw(works[0])
-    pool.room.serve()
+    pool.serve()
     assert pool.given() == [7]
-
-
-def test_a_device_that_has_gone_costs_no_assignment(world: World) -> None:
-    world.submit(FULL)
-    works = check_in_all(world, 2)
-    pool = Pool(world)
-    for index in (7, 5, 9):
-        pool.enter(index)
-    pool.gone.add(5)
-    finish_round(world, works)
-    pool.room.serve()
-    assert pool.given() == [7, 5, 9]
-    open_round = world.status().rounds[-1]
-    assert open_round.assigned == 2
-    # It is not held against the device: it may be asked again.
-    world.withdraw(Work(device_id(7), pool.answers[0][1].assignment))
-    assert world.check_in(5) is not None
 
 
 def test_who_leaves_is_not_asked(world: World) -> None:
@@ -97,7 +79,7 @@ def test_who_leaves_is_not_asked(world: World) -> None:
     pool.room.leave(pool.waiters[7])
     assert len(pool.room) == 0
     finish_round(world, works)
-    pool.room.serve()
+    pool.serve()
     assert not pool.answers
 
 
@@ -121,7 +103,7 @@ def test_nobody_waits_where_nothing_will_come(world: World) -> None:
     assert pool.enter(5)
     world.engine.control(task, TaskAction.PAUSE)
     assert not pool.enter(6)
-    pool.room.serve()
+    pool.serve()
     ((index, answer),) = pool.answers
     # Sent away with the pace of an idle device, not called back at once.
     assert (index, answer.come_back.after.ToTimedelta().total_seconds()) == (5, 2)
@@ -145,7 +127,7 @@ def test_a_device_that_lacks_something_does_not_keep_others_from_work(world: Wor
     pool.waiters[5].request.capabilities.encoding_stages[:] = ["float16"]
     pool.enter(6)
     finish_round(world, works)
-    pool.room.serve()
+    pool.serve()
     assert pool.given() == [6]
     assert len(pool.room) == 1
 
@@ -161,3 +143,29 @@ def test_tasks_of_a_population_share_the_devices_evenly(world: World, full: bool
     works = check_in_all(world, 30, start=10)
     given = [sum(work.assignment.task_id == task for work in works) for task in ids]
     assert given == ([0, 15, 15] if full else [10, 10, 10])
+
+
+@pytest.mark.parametrize("over", [False, True])
+def test_thousands_for_whom_there_is_nothing_are_looked_at_a_few_at_a_time(world: World, over: bool) -> None:
+    task = world.submit(FULL)
+    works = check_in_all(world, 2)
+    pool = Pool(world, capacity=1000)
+    for index in range(10, 310):
+        pool.enter(index)
+        if not over:
+            pool.waiters[index].request.capabilities.encoding_stages[:] = ["float16"]
+    if over:
+        world.engine.control(task, TaskAction.CANCEL)
+    else:
+        finish_round(world, works)
+    looking = pool.room.serve()
+    next(looking)
+    assert len(pool.room) == (300 - 64 if over else 300)
+    # In between anybody may leave, or come back by another connection; who comes anew is for the next time.
+    pool.room.leave(pool.waiters[200])
+    old = pool.waiters[201]
+    pool.enter(201)
+    assert len([None for _ in looking]) == 3
+    assert 200 not in [index for index, _ in pool.answers]
+    pool.room.leave(old)
+    assert len(pool.room) == (0 if over else 299)

@@ -1,10 +1,12 @@
 """Check-ins that are held open until there is work: the pool from which the next round's cohort is taken at once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from fieldfare.aggregator.engine._engine import Engine
 from fieldfare.protos.v1 import aggregator_pb2
+
+_LOOKS = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -13,11 +15,11 @@ class Waiter:
 
     Attributes:
         request: what the device asked.
-        answer: gives it its answer; False where the device has gone.
+        answer: gives it its answer, once. Where the device goes away just then, the call takes an assignment back.
     """
 
     request: aggregator_pb2.CheckInRequest
-    answer: Callable[[aggregator_pb2.CheckInResponse], bool]
+    answer: Callable[[aggregator_pb2.CheckInResponse], None]
 
 
 class WaitingRoom:
@@ -69,21 +71,30 @@ class WaitingRoom:
             if not queue:
                 del self._waiting[population]
 
-    def serve(self) -> None:
-        """Something may have changed: hand out what there is, and let those go for whom nothing will come."""
+    def serve(self) -> Iterator[None]:
+        """Something may have changed: hand out what there is, and let those go for whom nothing will come.
+
+        A look at a device takes some fifty microseconds, and thousands may wait for whom there is nothing: so the work
+        is done while this is iterated, a few devices at a time, and the room may be used in between.
+        """
+        looks = 0
         for population in list(self._waiting):
-            if not self._engine.expects_work(population):
-                self._dismiss(population)
             for waiter in list(self._waiting.get(population, {}).values()):
-                if not self._engine.has_places(population):
+                if not self._engine.expects_work(population):
+                    self._send_away(waiter)
+                elif self._engine.has_places(population):
+                    self._offer(waiter)
+                else:
                     break
-                self._offer(waiter)
+                looks += 1
+                if looks % _LOOKS == 0:
+                    yield
 
     def close(self) -> None:
         """Answer everybody, and let nobody in any more."""
         self._closed = True
-        for population in list(self._waiting):
-            self._dismiss(population)
+        for waiter in [one for queue in self._waiting.values() for one in queue.values()]:
+            self._send_away(waiter)
 
     def nothing_yet(self, population: str) -> aggregator_pb2.CheckInResponse:
         """The answer to a device whose wait is over."""
@@ -92,14 +103,18 @@ class WaitingRoom:
         return aggregator_pb2.CheckInResponse(come_back=aggregator_pb2.ComeBack(after=after, reason=reason))
 
     def _offer(self, waiter: Waiter) -> None:
-        answer = self._engine.check_in(waiter.request)
-        if answer.WhichOneof("answer") != "assignment":
+        if not self._holds(waiter):
             return
-        self.leave(waiter)
-        if not waiter.answer(answer):
-            self._engine.take_back(answer.assignment)
-
-    def _dismiss(self, population: str) -> None:
-        for waiter in list(self._waiting[population].values()):
+        answer = self._engine.check_in(waiter.request)
+        if answer.WhichOneof("answer") == "assignment":
             self.leave(waiter)
-            waiter.answer(self.nothing_yet(population))
+            waiter.answer(answer)
+
+    def _send_away(self, waiter: Waiter) -> None:
+        if self._holds(waiter):
+            self.leave(waiter)
+            waiter.answer(self.nothing_yet(waiter.request.population))
+
+    def _holds(self, waiter: Waiter) -> bool:
+        """Whether it has not left since it was listed."""
+        return self._waiting.get(waiter.request.population, {}).get(waiter.request.device_id) is waiter

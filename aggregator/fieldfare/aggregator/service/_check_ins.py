@@ -1,6 +1,8 @@
 """Check-ins over gRPC: answered at once, or held open until there is work."""
 
 import asyncio
+import contextvars
+import logging
 from typing import Any, TypeAlias
 
 import grpc
@@ -9,6 +11,7 @@ from fieldfare.aggregator.engine import Engine, Waiter, WaitingRoom
 from fieldfare.aggregator.settings import ServerSettings
 from fieldfare.protos.v1 import aggregator_pb2
 
+_log = logging.getLogger("fieldfare.aggregator")
 _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 _ON_ITS_WAY_S = 2.0
 
@@ -25,6 +28,8 @@ class CheckIns:
         self._engine = engine
         self._longest_s = settings.engine.longest_wait.total_seconds()
         self._room = WaitingRoom(engine, settings.engine.max_waiting)
+        self._serving: asyncio.Task[None] | None = None
+        self._again = False
 
     @property
     def waiting(self) -> int:
@@ -45,12 +50,27 @@ class CheckIns:
         return answer
 
     def serve(self) -> None:
-        """There may be work for those who wait."""
-        self._room.serve()
+        """There may be work for those who wait: they are looked at soon, and again where this is called meanwhile."""
+        self._again = True
+        if self._serving is None:
+            # Not in the service of the call that happens to be under way: log and traces would name it.
+            self._serving = asyncio.get_running_loop().create_task(self._serve(), context=contextvars.Context())
+            self._serving.add_done_callback(self._served)
 
     def close(self) -> None:
         """Answer everybody who waits."""
         self._room.close()
+
+    async def _serve(self) -> None:
+        while self._again:
+            self._again = False
+            for _ in self._room.serve():
+                await asyncio.sleep(0)
+
+    def _served(self, task: asyncio.Task[None]) -> None:
+        self._serving = None
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.critical("those who wait for work were not served: this is a bug", exc_info=error)
 
     async def _hold(
         self, request: aggregator_pb2.CheckInRequest, limit_s: float
@@ -58,11 +78,7 @@ class CheckIns:
         """The answer after a wait; None where the device may not wait."""
         told: asyncio.Future[aggregator_pb2.CheckInResponse] = asyncio.get_running_loop().create_future()
 
-        def tell(answer: aggregator_pb2.CheckInResponse) -> bool:
-            told.set_result(answer)
-            return True
-
-        waiter = Waiter(request, tell)
+        waiter = Waiter(request, told.set_result)
         if not self._room.enter(waiter):
             return None
         try:
