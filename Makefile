@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(4, os.cpu_count() or 1))')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz lint format protos golden support clean
+.PHONY: help setup demo test fuzz lint format protos golden support reference clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -52,6 +52,9 @@ golden: $(READY)  ## write the golden bytes anew, for a new message or field; re
 
 support: $(READY)  ## write the table of supported layers, docs/support.md, anew
 	@$(BIN)/python -m tests.parity.table
+
+reference: $(READY)  ## write the reference of the SDK, docs/sdk_reference.md, anew
+	@$(BIN)/python -m tests.documentation.sdk_reference
 
 clean:  ## remove the virtual environment, caches and runs
 	rm -rf $(VENV) runs .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
