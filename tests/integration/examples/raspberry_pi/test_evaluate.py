@@ -40,7 +40,7 @@ def test_the_short_form_recognises_most_of_what_unseen_people_do() -> None:
 @pytest.mark.slow
 def test_a_seed_gives_the_same_weights_whatever_the_number_of_processes(tmp_path: Path) -> None:
     data = tmp_path / "made.npz"
-    write_made_recordings(data, {person: 6 for person in (1, 3, 5, *UNSEEN)})
+    write_made_recordings(data, dict.fromkeys((1, 3, 5, *UNSEEN), 6))
     common = ("--data", data, "--rounds", "2", "--epochs", "1", "--goal", "0", "--seed", "7")
     one = _evaluate(*common, "--processes", "1", "--output", tmp_path / "one")
     three = _evaluate(*common, "--processes", "3")
