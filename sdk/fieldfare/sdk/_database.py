@@ -34,10 +34,12 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
+        connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        # A disk that is full, say, has SQLite roll back by itself, or leaves the transaction open at its COMMIT.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
         raise
-    connection.execute("COMMIT")
 
 
 def create_database(path: Path, what: str, build: Callable[[sqlite3.Connection], None]) -> None:

@@ -1,98 +1,23 @@
 """`Ledger`: append-only rows, each sealed with the hash of all rows before it."""
 
-import hashlib
-import json
 import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import Enum
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from fieldfare.core.errors import StateError, StorageError
+from fieldfare.core.errors import ConfigError, StateError, StorageError
 from fieldfare.sdk._database import create_database, open_database, storage_errors, transaction
+from fieldfare.sdk.ledger import _chain, _query, _schema
+from fieldfare.sdk.ledger._entries import FoldedEntries, LedgerEntry, LedgerKind, Total
+from fieldfare.sdk.ledger._query import LedgerQuery, LedgerSummary
 
-_APPLICATION_ID = 0x46464C47  # "FFLG"
 _WHAT = "the ledger"
-_FIRST = bytes(32)
-_SCHEMA = (
-    """
-    CREATE TABLE entries (
-        number INTEGER PRIMARY KEY AUTOINCREMENT,
-        time TEXT NOT NULL,
-        task TEXT NOT NULL,
-        round INTEGER NOT NULL,
-        kind TEXT NOT NULL,
-        bytes INTEGER NOT NULL,
-        norm REAL,
-        encoding TEXT NOT NULL,
-        digest BLOB NOT NULL
-    )
-    """,
-    "CREATE TRIGGER no_update BEFORE UPDATE ON entries BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END",
-    "CREATE TRIGGER no_delete BEFORE DELETE ON entries BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END",
-)
-_COLUMNS = "number, time, task, round, kind, bytes, norm, encoding, digest"
-
-
-class LedgerKind(Enum):
-    """What kind of message left the device."""
-
-    CHECK_IN = "check_in"
-    """The device's id, its population and its capabilities."""
-    ENROLL = "enroll"
-    """A one-time key, the device's id and its public key."""
-    TOKEN = "token"  # noqa: S105 - the name of a kind
-    """The device's id and the time, signed: asks for an access token."""
-    FETCH = "fetch"
-    """A request for a plan or checkpoint."""
-    UPDATE = "update"
-    """A weight delta or gradient, with its metrics."""
-    METRICS = "metrics"
-    """The metrics of an evaluation."""
-    WITHDRAWAL = "withdrawal"
-    """That the device gave up, and why as one of four codes."""
-    RECEIPT = "receipt"
-    """The question what became of a report."""
-
-
-@dataclass(frozen=True, slots=True)
-class LedgerEntry:
-    """One row.
-
-    Attributes:
-        number: counts from 1 without gaps.
-        time: UTC, when the message was about to leave.
-        task: the task's id; empty for a check-in.
-        round_number: the task's round; 0 for a check-in.
-        kind: what it was.
-        size_bytes: size of the serialised messages; what HTTP/2 and TLS add is not in it.
-        update_norm: Euclidean norm of an update; None for anything else.
-        encoding: names of an update's encoding stages joined by "+"; empty for anything else.
-        digest: SHA-256 over the row before it and this one's fields.
-    """
-
-    number: int
-    time: datetime
-    task: str
-    round_number: int
-    kind: LedgerKind
-    size_bytes: int
-    update_norm: float | None
-    encoding: str
-    digest: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Total:
-    """Messages of one kind, and their bytes."""
-
-    messages: int
-    size_bytes: int
+_KEEP_ROWS = 10_000
+_EVERYTHING = LedgerQuery()
 
 
 class Ledger:
@@ -100,25 +25,51 @@ class Ledger:
 
     A row cannot be changed or removed without `verify` noticing, short of computing every later digest anew: the
     ledger protects its reader against mistakes and partial edits, not against who controls the device.
+
+    Rows of updates, metrics, withdrawals and enrolments stay for ever. Of the others (check-ins, fetches, tokens,
+    questions for receipts) the newest 10,000 stay as they are; a fifth more, and the oldest become summaries, one for
+    neighbours of the same month, see `FoldedEntries`. The chain goes through them, and a row of the kind SEAL covers
+    what they say. So a device that asks for work day and night has a ledger of a few megabytes.
+
+    Any method raises StorageError where the file is locked, damaged, or on a disk that is full.
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, keep_rows: int) -> None:
         self.path = path
+        self._keep_rows = keep_rows
         self._connection: sqlite3.Connection | None = connection
         self._lock = threading.RLock()
 
     @classmethod
-    def open(cls, path: Path | str, *, create: bool = True) -> Self:
-        """Open the ledger, or make an empty one.
+    def open(cls, path: Path | str, *, create: bool = True, keep_rows: int = _KEEP_ROWS) -> Self:
+        """Open the ledger, or make an empty one. One of an earlier version is brought to this one's tables.
+
+        Args:
+            path: the file.
+            create: make it where it is absent.
+            keep_rows: how many rows of the kinds that become summaries stay as they are, at least 1.
 
         Raises:
+            ConfigError: `keep_rows` below 1.
             NotFoundError: it is not there and `create` is False.
             StorageError: damaged, or no ledger.
         """
+        if keep_rows < 1:
+            raise ConfigError("must be at least 1", field="keep_rows")
         path = Path(path)
         if create and not path.exists():
-            create_database(path, _WHAT, _build)
-        return cls(path, open_database(path, _WHAT, _APPLICATION_ID, durable=True))
+            create_database(path, _WHAT, _schema.build)
+        connection = open_database(path, _WHAT, _schema.APPLICATION_ID, durable=True)
+        try:
+            with storage_errors(_WHAT, path):
+                _schema.migrate(connection)
+        except StorageError as error:
+            connection.close()
+            raise StorageError(f"{_WHAT} {path} cannot be used: {error}") from error
+        except BaseException:
+            connection.close()
+            raise
+        return cls(path, connection, keep_rows)
 
     def record(
         self,
@@ -130,51 +81,70 @@ class Ledger:
         round_number: int = 0,
         update_norm: float | None = None,
         encoding: str = "",
+        privacy: str = "",
     ) -> None:
-        """Append a row; it is in the file when this returns.
+        """Append a row; it is on the disk when this returns. See `LedgerEntry` for what each is.
 
         Raises:
             StorageError: it cannot be written. Then the message MUST NOT leave.
         """
         with self._using() as connection, transaction(connection):
-            last = connection.execute("SELECT number, digest FROM entries ORDER BY number DESC LIMIT 1").fetchone()
-            number, before = (last[0] + 1, last[1]) if last else (1, _FIRST)
-            stamp = time.astimezone(UTC).isoformat()
-            fields = (number, stamp, task, round_number, kind.value, size_bytes, update_norm, encoding)
-            row = (*fields, _digest(before, fields))
-            connection.execute(f"INSERT INTO entries ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)  # noqa: S608
+            stamp = time.astimezone(UTC)
+            if _chain.foldable(connection) > self._keep_rows + self._keep_rows // 5:
+                _chain.fold(connection, self._keep_rows, stamp)
+            fields = (stamp.isoformat(), task, round_number, kind.value, size_bytes, update_norm, encoding, privacy)
+            _chain.append(connection, fields)
 
     def __iter__(self) -> Iterator[LedgerEntry]:
-        """Oldest first.
+        """The rows that stand as they were written, oldest first. `history` has the summaries too.
 
         Raises:
             StorageError: a row that cannot be read.
         """
-        after = 0
-        while rows := self._page(after):
-            for row in rows:
-                try:
-                    entry = _entry(row)
-                except (TypeError, ValueError) as error:
-                    raise StorageError(f"{_WHAT} {self.path} is damaged: row {row[0]} cannot be read") from error
-                yield entry
-            after = rows[-1][0]
+        return self._rows(_EVERYTHING)
 
     def __len__(self) -> int:
+        """Number of messages, those in summaries included."""
+        return self.summary().messages
+
+    def history(self, query: LedgerQuery = _EVERYTHING) -> Iterator[LedgerEntry | FoldedEntries]:
+        """Rows and summaries that are asked for, oldest first.
+
+        Raises:
+            StorageError: a row that cannot be read.
+        """
         with self._using() as connection:
-            return int(connection.execute("SELECT count(*) FROM entries").fetchone()[0])
+            folds = [one for one in _query.folds(connection) if query.of_fold(one)]
+        return _query.in_order(self._rows(query), folds)
+
+    def page(
+        self, query: LedgerQuery = _EVERYTHING, *, before: int | None = None, limit: int = 50
+    ) -> list[LedgerEntry | FoldedEntries]:
+        """The newest rows and summaries that are asked for, newest first: one page of an app's privacy screen.
+
+        Args:
+            query: which.
+            before: goes on after the last page: the `number` (or `first`) of its last one.
+            limit: how many at most.
+
+        Raises:
+            StorageError: a row that cannot be read.
+        """
+        with self._using() as connection:
+            return _query.newest(connection, query, before, limit)
+
+    def summary(self, query: LedgerQuery = _EVERYTHING) -> LedgerSummary:
+        """Messages and bytes by kind and by task, the first time and the last."""
+        with self._using() as connection:
+            return _query.summarize(connection, query)
 
     def totals(self) -> dict[LedgerKind, Total]:
         """Messages and bytes of each kind that occurs."""
-        with self._using() as connection:
-            rows = connection.execute("SELECT kind, count(*), sum(bytes) FROM entries GROUP BY kind").fetchall()
-        found = {kind: Total(messages, size) for kind, messages, size in rows}
-        return {kind: found[kind.value] for kind in LedgerKind if kind.value in found}
+        return self.summary().by_kind
 
     def total_bytes(self) -> int:
         """Bytes of all messages."""
-        with self._using() as connection:
-            return int(connection.execute("SELECT coalesce(sum(bytes), 0) FROM entries").fetchone()[0])
+        return self.summary().size_bytes
 
     def last_bytes(self, kind: LedgerKind, *, task: str, round_number: int) -> int:
         """Bytes of the newest message of a kind in a round; 0 where there is none."""
@@ -188,19 +158,16 @@ class Ledger:
 
         Returns:
             None where every row is as it was written; else the number of the first row that was changed, or that is
-            missing.
+            missing. Of a summary that was changed, or of the oldest one where it cannot be told which, it is the
+            number of its first row.
         """
-        before, number = _FIRST, 0
-        while rows := self._page(number):
-            for row in rows:
-                number += 1
-                if row[0] != number or row[8] != _digest(before, row[:8]):
-                    return number
-                before = row[8]
         with self._using() as connection:
-            found = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'entries'").fetchone()
-        # SQLite counts the rows that there ever were: rows cut off at the end show here.
-        return number + 1 if found is not None and found[0] != number else None
+            # One transaction: another process may put rows together meanwhile.
+            connection.execute("BEGIN")
+            try:
+                return _chain.first_broken(connection)
+            finally:
+                connection.execute("ROLLBACK")
 
     def close(self) -> None:
         """Release the file. May be called twice."""
@@ -217,10 +184,15 @@ class Ledger:
     ) -> None:
         self.close()
 
-    def _page(self, after: int) -> list[tuple[Any, ...]]:
-        query = f"SELECT {_COLUMNS} FROM entries WHERE number > ? ORDER BY number LIMIT 1000"  # noqa: S608
-        with self._using() as connection:
-            return connection.execute(query, (after,)).fetchall()
+    def _rows(self, query: LedgerQuery) -> Iterator[LedgerEntry]:
+        after = 0
+        while True:
+            with self._using() as connection:
+                page = _query.oldest(connection, query, after)
+            yield from page
+            if not page:
+                return
+            after = page[-1].number
 
     @contextmanager
     def _using(self) -> Iterator[sqlite3.Connection]:
@@ -228,20 +200,3 @@ class Ledger:
             if self._connection is None:
                 raise StateError(f"{_WHAT} {self.path} is closed")
             yield self._connection
-
-
-def _build(connection: sqlite3.Connection) -> None:
-    for statement in _SCHEMA:
-        connection.execute(statement)
-    connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-
-
-def _entry(row: tuple[Any, ...]) -> LedgerEntry:
-    number, time, task, round_number, kind, size_bytes, norm, encoding, digest = row
-    stamp = datetime.fromisoformat(time)
-    return LedgerEntry(number, stamp, task, round_number, LedgerKind(kind), size_bytes, norm, encoding, digest)
-
-
-def _digest(before: bytes, fields: tuple[Any, ...]) -> bytes:
-    # Safe: JSON writes a float so that it reads back the same, and quotes what could be mistaken for a separator.
-    return hashlib.sha256(before + json.dumps(fields).encode()).digest()

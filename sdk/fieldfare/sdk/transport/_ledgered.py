@@ -11,7 +11,7 @@ from fieldfare.core.encodings import count_vectors, decode_update, stage_names
 from fieldfare.core.errors import UpdateError, WeightsError
 from fieldfare.core.weights import specs_from_proto, total_size
 from fieldfare.protos.v1 import aggregator_pb2
-from fieldfare.sdk.ledger import Ledger, LedgerKind
+from fieldfare.sdk.ledger import NOT_PROTECTED, Ledger, LedgerKind
 from fieldfare.sdk.transport._messages import ReportStream
 from fieldfare.sdk.transport._protocol import Transport
 
@@ -101,6 +101,8 @@ class LedgeredTransport:
             round_number=round_number,
             update_norm=norm,
             encoding=encoding,
+            # A mechanism that hides values will be a stage of the encoding: the stages there are hide nothing.
+            privacy=NOT_PROTECTED if kind.is_computed else "",
         )
 
 
