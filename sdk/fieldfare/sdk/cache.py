@@ -1,13 +1,15 @@
 """Plans and checkpoints by their digest: downloads resume, content is checked, the least recently used goes first."""
 
+import errno
 import hashlib
 import logging
 import os
+import shutil
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from fieldfare.core.errors import ProtocolError, StorageError, TransportError
-from fieldfare.core.files import OWNER_ONLY
+from fieldfare.core.files import OWNER_ONLY, sync_folder
 from fieldfare.core.sessions import Artifact
 from fieldfare.protos.v1 import aggregator_pb2
 
@@ -19,6 +21,8 @@ DEFAULT_LIMIT_BYTES = 2 * 2**30
 _LOG = logging.getLogger("fieldfare.sdk")
 _PART = ".part"
 _READ_BYTES = 1 << 20
+_MOST_UNFINISHED = 3
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 OpenStream = Callable[[int], Iterator[aggregator_pb2.ArtifactChunk]]
 """Opens a download at the offset that it is given."""
@@ -29,13 +33,16 @@ class ArtifactCache:
 
     Args:
         folder: made where it is absent.
-        limit_bytes: above this, the files that were not used for the longest time are removed before a download.
+        limit_bytes: above this, the files that were not used for the longest time are removed before a download. What
+            is in use stays: there is never more than the limit or, where that is more, what is in use. Of downloads
+            that were broken off, three stay beside the one under way, within the limit.
     """
 
     def __init__(self, folder: Path, limit_bytes: int = DEFAULT_LIMIT_BYTES) -> None:
         self._folder = folder
         self._limit = limit_bytes
         self._checked: set[str] = set()
+        self._mismatched: set[str] = set()
 
     def path(self, artifact: Artifact) -> Path | None:
         """The file, once size and digest are checked; None where it is absent. A damaged file is removed.
@@ -74,9 +81,10 @@ class ArtifactCache:
             in_use: hexadecimal digests that must stay, beside this one.
 
         Raises:
-            TransportError: the download failed or was cut short; what came is kept for the next try.
-            ProtocolError: chunks out of order, too many bytes, or content that is not the artifact's.
-            StorageError: the folder cannot be written.
+            TransportError: the download failed, was cut short, or came damaged for the first time; what came whole is
+                kept for the next try.
+            ProtocolError: chunks out of order, too many bytes, or, again, content that is not the artifact's.
+            StorageError: the folder cannot be written, or the disk is full; then nothing of this download stays on it.
         """
         found = self.path(artifact)
         if found is not None:
@@ -84,20 +92,29 @@ class ArtifactCache:
         part = self._folder / (artifact.hex + _PART)
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._make_room(artifact, in_use)
+            self._make_room(artifact, part, in_use)
             resumed, digest = self._download(artifact, part, open_stream)
             if digest != artifact.hex:
                 part.unlink()
-                if resumed:
-                    # What was left from before may have been damaged on this disk: begin anew.
-                    raise TransportError(f"the resumed download of {artifact.hex[:12]} is damaged; it starts over")
-                raise ProtocolError(f"the content of {artifact.hex[:12]} that came does not have that digest")
+                raise self._mismatch(artifact, resumed=resumed)
             path = part.with_suffix("")
             part.replace(path)
+            sync_folder(self._folder)
         except OSError as error:
+            if error.errno in _FULL:
+                part.unlink(missing_ok=True)
             raise StorageError(f"the cache {self._folder} cannot be written: {error.strerror}") from error
         self._checked.add(artifact.hex)
         return path
+
+    def _mismatch(self, artifact: Artifact, *, resumed: bool) -> TransportError | ProtocolError:
+        if resumed:
+            # What was left from before may have been damaged on this disk: begin anew.
+            return TransportError(f"the resumed download of {artifact.hex[:12]} is damaged; it starts over")
+        if artifact.hex not in self._mismatched:
+            self._mismatched.add(artifact.hex)
+            return TransportError(f"the download of {artifact.hex[:12]} came damaged; it starts over")
+        return ProtocolError(f"the content of {artifact.hex[:12]} that came does not have that digest, once more")
 
     def size_bytes(self) -> int:
         """Bytes of all files, unfinished downloads included."""
@@ -127,22 +144,37 @@ class ArtifactCache:
                 _write_all(file.fileno(), data)
                 digest.update(data)
                 offset += len(data)
+            # Before it gets its name: after a power cut the name would else stand for anything.
+            os.fsync(file.fileno())
         if offset < artifact.size_bytes:
             raise TransportError(f"the download of {artifact.hex[:12]} ended after {offset} bytes")
         return resumed, digest.hexdigest()
 
-    def _make_room(self, artifact: Artifact, in_use: Collection[str]) -> None:
+    def _make_room(self, artifact: Artifact, part: Path, in_use: Collection[str]) -> None:
+        """Remove old unfinished downloads, then the least recently used files, as limit and disk ask for.
+
+        Raises:
+            StorageError: the disk has too little room even so.
+        """
         kept = {artifact.hex, *in_use}
         files = sorted(self._files())
-        total = sum(size for _, size, _ in files) + artifact.size_bytes
+        unfinished = [path for _, _, path in files if path.suffix == _PART and path != part]
+        for path in unfinished[: max(0, len(unfinished) - _MOST_UNFINISHED)]:
+            path.unlink(missing_ok=True)
+        files = [one for one in files if one[2].exists()]
+        coming = artifact.size_bytes - (part.stat().st_size if part.exists() else 0)
+        over = sum(size for _, size, _ in files) + coming - self._limit
+        short = coming - shutil.disk_usage(self._folder).free
         for _, size, path in files:
-            if total <= self._limit:
+            if over <= 0 and short <= 0:
                 return
             digest = path.name.removesuffix(_PART)
             if digest not in kept:
                 path.unlink(missing_ok=True)
                 self._checked.discard(digest)
-                total -= size
+                over, short = over - size, short - size
+        if short > 0:
+            raise StorageError(f"the disk of the cache {self._folder} lacks room for {coming} bytes more: free some")
 
     def _files(self) -> list[tuple[float, int, Path]]:
         """Time of last use, size and path of every file."""

@@ -66,9 +66,18 @@ def test_a_cache_that_is_too_small_still_holds_what_a_round_needs(bench: Bench) 
     for kernel in (1, 2, 3):
         checkpoint = pack_weights(MANIFEST.weight_specs, np.float32([kernel, 0]))
         bench.aggregator.offer(tiny_plan(), checkpoint)
-        assert bench.once(cache_limit_bytes=1).ended is Ended.COUNTED
+        assert bench.once(cache_limit_bytes=len(tiny_plan())).ended is Ended.COUNTED
     # The last good pair stays until the next one has loaded; what is older goes.
     assert len(list((bench.folder / "cache").iterdir())) == 3
+
+
+def test_a_plan_that_the_cache_cannot_hold_is_given_up_before_a_byte_is_fetched(bench: Bench) -> None:
+    bench.offer()
+    gone = bench.once(cache_limit_bytes=len(tiny_plan()) - 1)
+    assert gone.ended is Ended.WITHDRAWN
+    assert f"this device fetches at most {len(tiny_plan()) - 1}" in gone.detail
+    assert bench.aggregator.fetches == []
+    assert bench.aggregator.reports[0].header.outcome == aggregator_pb2.OUTCOME_FAILED
 
 
 def test_evaluation_reports_metrics_only(bench: Bench) -> None:

@@ -1,6 +1,7 @@
 """The cache: downloads resume wherever they broke, and what is in it has been checked."""
 
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fieldfare.core.errors import ProtocolError, TransportError
+from fieldfare.core.errors import ProtocolError, StorageError, TransportError
 from fieldfare.core.sessions import Artifact
 from fieldfare.core.weights import sha256
 from fieldfare.protos.v1 import aggregator_pb2
@@ -107,7 +108,6 @@ def _chunks(*pairs: tuple[int, bytes]):
 @pytest.mark.parametrize(
     "stream",
     [
-        _chunks((0, b"wrong content!!!")),
         _chunks((1, b"0123456789abcdef")),
         _chunks((0, b"0123"), (3, b"456789abcdef")),
         _chunks((0, b"0123456789abcdefg")),
@@ -120,6 +120,98 @@ def test_a_peer_that_sends_something_else_is_refused(tmp_path: Path, stream) -> 
     with pytest.raises(ProtocolError):
         cache.fetch(artifact, stream)
     assert cache.path(artifact) is None
+
+
+def test_content_that_comes_damaged_may_come_again_once(tmp_path: Path) -> None:
+    content = b"0123456789abcdef"
+    artifact, damaged = artifact_of(content), _chunks((0, b"0123456789abcdeF"))
+    cache = ArtifactCache(tmp_path)
+    with pytest.raises(TransportError, match="came damaged; it starts over"):
+        cache.fetch(artifact, damaged)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ProtocolError, match="does not have that digest, once more"):
+        cache.fetch(artifact, damaged)
+    assert list(tmp_path.iterdir()) == []
+    assert cache.fetch(artifact, _chunks((0, content))).read_bytes() == content
+
+
+def _broken(cache: ArtifactCache, content: bytes, age: int) -> Path:
+    """A download that broke off after 7 bytes, so long ago."""
+    with pytest.raises(TransportError, match="broken"):
+        cache.fetch(artifact_of(content), Peer(content, [7]))
+    (part,) = cache._folder.glob(f"{artifact_of(content).hex}.part")
+    os.utime(part, (10_000 - age, 10_000 - age))
+    return part
+
+
+def test_downloads_that_nobody_goes_on_with_are_removed_the_oldest_first(tmp_path: Path) -> None:
+    cache = ArtifactCache(tmp_path)
+    parts = [_broken(cache, bytes([index]) * 50, 10 - index) for index in range(6)]
+    assert [part.exists() for part in parts] == [False, False, True, True, True, True]
+    # The one under way is none of those three, however old it is.
+    assert cache.fetch(artifact_of(bytes([2]) * 50), Peer(bytes([2]) * 50)).stat().st_size == 50
+    assert [part.exists() for part in parts] == [False, False, False, True, True, True]
+
+
+def test_unfinished_downloads_go_where_the_limit_asks_for_it(tmp_path: Path) -> None:
+    cache = ArtifactCache(tmp_path, limit_bytes=60)
+    part = _broken(cache, b"a" * 50, 5)
+    cache.fetch(artifact_of(b"b" * 55), Peer(b"b" * 55))
+    assert not part.exists()
+    assert cache.size_bytes() == 55
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MB of its own."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if mounted.returncode != 0:
+        pytest.skip(f"a file system cannot be mounted here: {mounted.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_a_disk_without_room_is_told_before_a_byte_is_fetched(small_disk: Path) -> None:
+    content = bytes(600_000)
+    filler = small_disk / "photos"
+    filler.write_bytes(bytes(500_000))
+    cache, peer = ArtifactCache(small_disk / "cache"), Peer(content, chunk=10_000)
+    with pytest.raises(StorageError, match="lacks room for 600000 bytes more: free some"):
+        cache.fetch(artifact_of(content), peer)
+    assert peer.offsets == []
+    filler.unlink()
+    assert cache.fetch(artifact_of(content), peer).stat().st_size == 600_000
+
+
+def test_what_is_not_in_use_goes_where_the_disk_asks_for_it(small_disk: Path) -> None:
+    old, used, new = bytes(300_000), bytes(300_001), bytes(500_000)
+    cache = ArtifactCache(small_disk / "cache")
+    for content in (old, used):
+        cache.fetch(artifact_of(content), Peer(content, chunk=10_000))
+    cache.fetch(artifact_of(new), Peer(new, chunk=10_000), in_use={artifact_of(used).hex})
+    assert [cache.path(artifact_of(one)) is not None for one in (old, used, new)] == [False, True, True]
+
+
+def test_a_disk_that_fills_up_during_a_download_is_not_kept_full(small_disk: Path) -> None:
+    content, filler = bytes(600_000), small_disk / "photos"
+    cache, peer = ArtifactCache(small_disk / "cache"), Peer(content, chunk=10_000)
+
+    def while_others_write(offset: int) -> Iterator[aggregator_pb2.ArtifactChunk]:
+        for chunk in peer(offset):
+            if chunk.offset == 300_000:
+                filler.write_bytes(bytes(600_000))
+            yield chunk
+
+    with pytest.raises(StorageError, match="No space left on device"):
+        cache.fetch(artifact_of(content), while_others_write)
+    assert list((small_disk / "cache").iterdir()) == []
+    filler.unlink()
+    assert cache.fetch(artifact_of(content), peer).stat().st_size == 600_000
 
 
 def test_a_stream_that_ends_early_may_be_tried_again(tmp_path: Path) -> None:

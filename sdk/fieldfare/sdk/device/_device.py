@@ -84,7 +84,8 @@ class Device:
         retry: how failing calls are met.
         seed: makes jitter and shuffling repeat; default: from the operating system.
         probe: what is known of the machine.
-        cache_limit_bytes: how much of plans and checkpoints is kept.
+        cache_limit_bytes: how much of plans and checkpoints is kept; a task whose plan or checkpoint alone is larger is
+            given up before a byte of it is fetched.
         on_wait: told before each wait within a participation: how long, and why (a call that failed, a receipt that is
             pending).
         limits: how much memory, time and examples a round's work may take.
@@ -124,6 +125,8 @@ class Device:
     ) -> None:
         if not 0 < len(population) <= _LONGEST_NAME:
             raise ConfigError(f"needs 1 to {_LONGEST_NAME} characters", field="population")
+        # What the cache cannot hold is not begun with.
+        retry = replace(retry, max_artifact_bytes=min(retry.max_artifact_bytes, cache_limit_bytes))
         self._population, self._store, self._now, self._retry = population, store, now, retry
         self._on_wait, self._limits, self._measure = on_wait, limits, measure
         self._conditions, self._probe = conditions or Conditions(), probe or SystemProbe()
