@@ -151,6 +151,8 @@ def status(options: argparse.Namespace, console: Console) -> int:
     current = folder.current
     model = "none yet" if current is None else f"version {current.version} of task {current.task}"
     console.say(f"model     {model}")
+    if (before := folder.models.previous) is not None:
+        console.say(f"          version {before.version} of task {before.task} to fall back to")
     console.say(f"report    {'none waits' if folder.outbox.is_empty else 'one waits for its receipt'}")
     console.say(f"cache     {bytes_words(folder.cache.size_bytes())}")
     with folder.open_ledger(create=False) as ledger:
@@ -179,7 +181,9 @@ def ledger(options: argparse.Namespace, console: Console) -> int:
 
 def predict(options: argparse.Namespace, console: Console) -> int:
     """`device predict`."""
-    outputs: dict[str, Any] = Predictor(DeviceFolder(options.folder)).predict(load_npz(options.inputs))
+    outputs: dict[str, Any] = Predictor(DeviceFolder(options.folder)).predict(
+        load_npz(options.inputs), previous=options.previous
+    )
     try:
         with options.outputs.open("wb") as file:
             np.savez(file, **outputs)

@@ -140,6 +140,7 @@ def _configure_predict(actions: "argparse._SubParsersAction[argparse.ArgumentPar
         epilog="Example: fieldfare device predict --folder device inputs.npz outputs.npz",
     )
     predict.add_argument("--folder", type=Path, required=True, metavar="FOLDER", help="the device's folder")
+    predict.add_argument("--previous", action="store_true", help="with the checkpoint before the last one")
     predict.add_argument("inputs", type=Path, metavar="INPUTS", help="NPZ: one array an input, under its name")
     predict.add_argument("outputs", type=Path, metavar="OUTPUTS", help="NPZ to write")
     predict.set_defaults(run=_device.predict)

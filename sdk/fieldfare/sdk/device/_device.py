@@ -31,6 +31,7 @@ from fieldfare.core.tasks import DEVICE_ALGORITHMS
 from fieldfare.protos.v1 import aggregator_pb2
 from fieldfare.sdk.cache import DEFAULT_LIMIT_BYTES
 from fieldfare.sdk.conditions import Conditions, Probe, SystemProbe, unmet
+from fieldfare.sdk.device._current import Current
 from fieldfare.sdk.device._folder import DeviceFolder
 from fieldfare.sdk.device._predictor import Predictor
 from fieldfare.sdk.device._shell import Shell, Stopped
@@ -233,20 +234,35 @@ class Device:
                 pause = min(pause, left)
             stop.wait(pause.total_seconds())
 
-    def predict(self, inputs: Examples) -> dict[str, NDArray[Any]]:
+    def predict(self, inputs: Examples, *, previous: bool = False) -> dict[str, NDArray[Any]]:
         """Outputs of the last good checkpoint, without a network; see `Predictor.predict`.
 
         Args:
             inputs: input name to a `(n, *shape)` array of the plan's dtype.
+            previous: predict with the checkpoint before it.
 
         Returns:
             Output name to a `(n, *shape)` array.
 
         Raises:
-            NotFoundError: no round has been taken part in yet.
+            NotFoundError: no round has been taken part in yet, or there is no previous checkpoint.
             DataError: inputs of the wrong name, shape or dtype.
         """
-        return self._predictor.predict(inputs)
+        return self._predictor.predict(inputs, previous=previous)
+
+    def fall_back(self) -> Current:
+        """Predict with the previous checkpoint from now on, until a newer one than the present has loaded well.
+
+        May be called from any thread, also while a round runs.
+
+        Returns:
+            What is predicted with now.
+
+        Raises:
+            NotFoundError: there is no previous checkpoint.
+            StorageError: the choice cannot be written.
+        """
+        return self._folder.fall_back()
 
     def forget(self) -> None:
         """Remove what was made from the examples and has not left: a kept report, SCAFFOLD's control variates.

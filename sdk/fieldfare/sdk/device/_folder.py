@@ -2,6 +2,7 @@
 
 import logging
 import os
+import threading
 from pathlib import Path
 
 from fieldfare.core.errors import NotFoundError, StorageError
@@ -9,7 +10,7 @@ from fieldfare.core.files import OWNER_ONLY, write_atomically
 from fieldfare.core.sessions import DEVICE_ID_BYTES
 from fieldfare.sdk.cache import DEFAULT_LIMIT_BYTES, ArtifactCache
 from fieldfare.sdk.controls import ControlStore
-from fieldfare.sdk.device._current import Current, read_current, write_current
+from fieldfare.sdk.device._current import Current, Models, read_models, write_models
 from fieldfare.sdk.device._lock import FolderLock
 from fieldfare.sdk.enrollment import Membership
 from fieldfare.sdk.ledger import Ledger
@@ -52,7 +53,8 @@ class DeviceFolder:
         self.controls = ControlStore(self.path / "controls")
         self.membership = Membership(self.path)
         self.pace = PaceFile(self.path / "pace.json")
-        self._current = self.path / "current.json"
+        self._models = self.path / "current.json"
+        self._changing_models = threading.Lock()
 
     def open_ledger(self, *, create: bool = True) -> Ledger:
         """The ledger; see `Ledger.open`."""
@@ -77,13 +79,33 @@ class DeviceFolder:
         return found
 
     @property
+    def models(self) -> Models:
+        """The last plan and checkpoint that loaded well, and the pair before."""
+        return read_models(self._models)
+
+    @property
     def current(self) -> Current | None:
         """The last plan and checkpoint that loaded well."""
-        return read_current(self._current)
+        return self.models.current
 
     @current.setter
     def current(self, current: Current) -> None:
-        write_current(self._current, current)
+        with self._changing_models:
+            write_models(self._models, self.models.adopt(current))
+
+    def fall_back(self) -> Current:
+        """Make the previous pair the current one, until a newer checkpoint has loaded well.
+
+        Raises:
+            NotFoundError: there is none.
+            StorageError: the file cannot be read or written.
+        """
+        with self._changing_models:
+            back = self.models.fall_back()
+            if self.models == back or back.current is None:
+                raise NotFoundError("there is no previous checkpoint to fall back to")
+            write_models(self._models, back)
+            return back.current
 
     def forget(self) -> None:
         """Remove what was made from the examples: the report that is kept, the control variates.

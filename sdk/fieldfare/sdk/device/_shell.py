@@ -169,9 +169,7 @@ class Shell:
                 self._check_stop()
                 raise
 
-        current = self.folder.current
-        last_good = set() if current is None else {current.plan, current.checkpoint}
-        self.folder.cache.fetch(action.artifact, open_stream, in_use=last_good | self._fetched)
+        self.folder.cache.fetch(action.artifact, open_stream, in_use=self.folder.models.digests | self._fetched)
         self._fetched.add(action.artifact.hex)
 
     def _work(self, assignment: Assignment, deadline: datetime) -> WorkResult:
