@@ -1,12 +1,14 @@
 """`fieldfare device` and `fieldfare plan`, run as a user runs them."""
 
+import csv
 import io
+import json
 import os
 import signal
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from pathlib import Path
 
@@ -17,7 +19,8 @@ from fieldfare.core.command import Console, run
 from fieldfare.core.plans import WeightRole, attach_manifest
 from fieldfare.core.weights import pack_weights
 from fieldfare.protos.v1 import aggregator_pb2, task_pb2
-from fieldfare.sdk import ExampleStore
+from fieldfare.sdk import ExampleStore, Ledger
+from fieldfare.sdk.ledger import LedgerKind
 from tests.support.scripted_aggregator import ScriptedAggregator
 from tests.support.tiny_plan import tiny_manifest, tiny_plan
 
@@ -175,6 +178,82 @@ def test_status_ledger_and_predict(shop: Shop) -> None:
     assert np.load(shop.folder / "out.npz")["dense"].tolist() == [[0.0]] * 3
 
 
+def test_ledger_for_programs_and_by_what_is_asked_for(shop: Shop) -> None:
+    shop.add()
+    with ScriptedAggregator() as aggregator:
+        aggregator.offer(shop.plan.read_bytes(), CHECKPOINT)
+        shop.run(aggregator, "--once")
+    with Ledger.open(shop.device / "ledger.db", create=False, keep_rows=1) as ledger:
+        for day in range(1, 9):
+            ledger.record(LedgerKind.CHECK_IN, 50, time=datetime(2019, 5, day, tzinfo=UTC))
+    status, out, _ = shop("device", "ledger", "--folder", shop.device, "--format", "json", "--verify")
+    assert status == 0
+    found = json.loads(out)
+    kinds = [(one["kind"], one["messages"]) for one in found["entries"] if one["messages"]]
+    assert kinds == [("check_in", 1), ("fetch", 2), ("update", 1), ("check_in", 6), ("check_in", 1), ("check_in", 1)]
+    update = found["entries"][2]
+    assert (update["task"], update["round"], update["privacy"], update["encoding"]) == ("task-1", 3, "none", "float32")
+    assert update["norm"] > 0
+    assert found["totals"]["messages"] == 12
+    assert found["totals"]["bytes"] == aggregator.bytes_in + 8 * 50
+    assert found["totals"]["privacy"] == {"none": 1}
+    status, out, _ = shop("device", "ledger", "--folder", shop.device, "--format", "csv", "--task", "task-1")
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert [(one["kind"], one["messages"], one["round"]) for one in rows] == [("fetch", "2", ""), ("update", "1", "3")]
+    ask = ("device", "ledger", "--folder", shop.device, "--until", "2019-06-01")
+    status, out, _ = shop(*ask, "--since", "2019-05-08")
+    assert [line.split()[2] for line in out.splitlines()[1:3]] == ["seal", "check_in"]
+    assert out.splitlines()[-1].split() == ["total", "50", "in", "1", "messages"]
+    _, out, _ = shop(*ask, "--since", "2019-05-03", "--kind", "check_in")
+    assert "6 messages until 2019-05-06 00:00:00" in out
+    assert "a summary of old rows as a whole" in out
+    _, out, _ = shop("device", "ledger", "--folder", shop.device, "--totals", "--task", "task-1")
+    assert "of task task-1" in out
+    assert "privacy mechanism none: 1 messages" in out
+    for wrong in (["--since", "soon"], ["--kind", "thought"]):
+        with pytest.raises(SystemExit):
+            shop("device", "ledger", "--folder", shop.device, *wrong)
+    assert shop("device", "ledger", "--folder", shop.device, "--format", "csv", "--totals")[0] == 2
+
+
+def test_collections_limits_export_and_delete(shop: Shop) -> None:
+    add = ("device", "add", "--store", shop.store, "--plan", shop.plan, shop.folder / "data.csv")
+    assert shop(*add, "--collection", "chat", "--max-examples", 15, "--max-age", 30, "--max-bytes", 10_000)[0] == 0
+    assert shop(*add, "--max-examples", 0)[0] == 0
+    _, out, _ = shop("device", "status", "--store", shop.store)
+    assert "collection chat: 15 examples" in out
+    assert "collection default: 20 examples" in out
+    assert "keeps 10.0 kB, 30 days at most" in out
+    mine = shop.folder / "mine.jsonl"
+    status, out, _ = shop("device", "export", "--store", shop.store, "--collection", "chat", mine)
+    assert (status, out) == (0, f"{mine}: 15 examples\n")
+    assert json.loads(mine.read_text().splitlines()[-1])["tensors"] == {
+        "x": [1.899999976158142, -1.899999976158142],
+        "y": [19.0],
+    }
+    assert shop("device", "export", "--store", shop.store, shop.folder / "mine.npz")[0] == 0
+    status, out, _ = shop(
+        "device", "add", "--store", shop.folder / "new.db", "--plan", shop.plan, shop.folder / "mine.npz"
+    )
+    assert "holds 35 examples" in out
+    with ScriptedAggregator() as aggregator:
+        aggregator.offer(shop.plan.read_bytes(), CHECKPOINT)
+        with ExampleStore.open(shop.store) as store:
+            rows = store.count(False, collections=["chat"])
+        assert f" on {rows} examples" in shop.run(aggregator, "--once", "--collection", "chat")[1]
+    delete = ("device", "delete", "--store", shop.store)
+    assert shop(*delete)[0] == 2
+    assert shop(*delete, "--everything", "--collection", "chat")[0] == 2
+    assert shop(*delete, "--collection", "chat")[1].startswith("15 examples deleted; ")
+    assert shop(*delete, "--key", "absent")[1].startswith("0 examples deleted; ")
+    assert shop(*delete, "--everything")[1] == f"20 examples deleted; {shop.store} holds 0\n"
+    with pytest.raises(SystemExit):
+        shop(*add, "--max-age", "nan")
+    for wrong in (["--max-age", "-1"], ["--max-examples", "-1"], ["--collection", ""]):
+        assert shop(*add, *wrong)[0] == 2
+    assert shop("device", "export", "--store", shop.store, shop.folder / "mine.txt")[0] == 2
+
+
 def test_a_changed_ledger_is_found(shop: Shop) -> None:
     import sqlite3
 
@@ -222,7 +301,7 @@ MAIN = """
 import sys
 from fieldfare.core.command import Console, run
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from importlib import metadata
 entry = metadata.EntryPoint("device", "fieldfare.sdk.commands.device:COMMAND", "fieldfare.commands")
 sys.exit(run(sys.argv[1:], Console(sys.stdout, sys.stderr), {}, [entry]))

@@ -17,32 +17,16 @@ from fieldfare.core.command import Console
 from fieldfare.core.errors import ConfigError, StorageError
 from fieldfare.core.files import load_npz
 from fieldfare.core.sessions import Ended, Participation
-from fieldfare.core.weights import TensorSpec
 from fieldfare.sdk.commands._conditions import conditions_of
-from fieldfare.sdk.commands._words import bytes_words, participation_line, seconds_words
-from fieldfare.sdk.commands.plan import load_manifest
+from fieldfare.sdk.commands._words import bytes_words, limits_words, participation_line, seconds_words
 from fieldfare.sdk.device import Device, DeviceFolder, Predictor
 from fieldfare.sdk.enrollment import enroll as enroll_device
-from fieldfare.sdk.ledger import LedgerEntry
-from fieldfare.sdk.reading import read_examples
 from fieldfare.sdk.store import ExampleStore
 from fieldfare.sdk.training import LiteRtTrainer
 from fieldfare.sdk.transport import GrpcTransport, LedgeredTransport
 
 _INTERRUPTED = 130
 _WAITS = {Ended.IDLE, Ended.UNREACHABLE}
-
-
-def add(options: argparse.Namespace, console: Console) -> int:
-    """`device add`."""
-    specs = _specs_to_fill(options)
-    # Every file is read and checked before the first one is added, and before a store is made for them.
-    read = [(path, read_examples(path, specs)) for path in options.files]
-    with _store_to_fill(options) as store:
-        for path, examples in read:
-            console.say(f"{path}: {store.add_many(examples)} examples added")
-        console.say(f"{options.store} holds {store.count()} examples, {store.count(held_out=True)} of them held out")
-    return 0
 
 
 def enroll(options: argparse.Namespace, console: Console) -> int:
@@ -90,7 +74,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
             options.folder,
             aggregator=options.aggregator,
             population=options.population,
-            store=store,
+            store=store.select(*options.collection) if options.collection else store,
             tls_ca=options.tls_ca,
             tls_cert=options.tls_cert,
             tls_key=options.tls_key,
@@ -143,6 +127,10 @@ def status(options: argparse.Namespace, console: Console) -> int:
     if options.store is not None:
         with ExampleStore.open(options.store) as store:
             console.say(f"store     {options.store}: {store.count()} examples, {store.count(held_out=True)} held out")
+            for name, count in store.collections().items():
+                console.say(f"          collection {name}: {count} examples")
+            if limits := limits_words(store.limits):
+                console.say(f"          keeps {limits}")
             for spec in store.specs:
                 console.say(f"          {spec.name} {spec.dtype} {list(spec.shape)}")
     if options.folder is None:
@@ -160,25 +148,6 @@ def status(options: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def ledger(options: argparse.Namespace, console: Console) -> int:
-    """`device ledger`."""
-    folder = DeviceFolder(options.folder)
-    with folder.open_ledger(create=False) as rows:
-        console.say(f"{'time (UTC)':<20}{'what':<12}{'bytes':>10}  {'norm':>10}  {'encoding':<10}task, round")
-        for entry in rows:
-            console.say(_row(entry))
-        for kind, total in rows.totals().items():
-            console.say(f"total {kind.value:<26}{total.size_bytes:>10}  in {total.messages} messages")
-        console.say(f"total {'':<26}{rows.total_bytes():>10}  in {len(rows)} messages")
-        if options.verify:
-            broken = rows.verify()
-            if broken is not None:
-                console.warn(f"fieldfare: the ledger was changed: row {broken} is not as it was written, or missing")
-                return 1
-            console.say("verified: no row was changed")
-    return 0
-
-
 def predict(options: argparse.Namespace, console: Console) -> int:
     """`device predict`."""
     outputs: dict[str, Any] = Predictor(DeviceFolder(options.folder)).predict(
@@ -192,30 +161,6 @@ def predict(options: argparse.Namespace, console: Console) -> int:
     shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in outputs.items())
     console.say(f"{options.outputs}: {shapes}")
     return 0
-
-
-def _specs_to_fill(options: argparse.Namespace) -> tuple[TensorSpec, ...]:
-    if options.store.exists():
-        with _store_to_fill(options) as store:
-            return store.specs
-    if options.plan is None:
-        raise ConfigError(f"is needed: {options.store} is not there yet, and the plan types it", field="--plan")
-    return load_manifest(options.plan).example_specs
-
-
-def _store_to_fill(options: argparse.Namespace) -> ExampleStore:
-    if options.plan is None:
-        return ExampleStore.open(options.store)
-    specs = load_manifest(options.plan).example_specs
-    return ExampleStore.create(options.store, specs, held_out_share=options.held_out)
-
-
-def _row(entry: LedgerEntry) -> str:
-    norm = "" if entry.update_norm is None else f"{entry.update_norm:.4g}"
-    where = f"{entry.task}, {entry.round_number}" if entry.task else ""
-    time = entry.time.strftime("%Y-%m-%d %H:%M:%S")
-    line = f"{time:<20}{entry.kind.value:<12}{entry.size_bytes:>10}  {norm:>10}  {entry.encoding:<10}{where}"
-    return line.rstrip()
 
 
 class _Ending:

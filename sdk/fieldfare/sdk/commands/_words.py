@@ -6,6 +6,7 @@ from fieldfare.core.metrics import LOSS
 from fieldfare.core.sessions import Ended, Participation
 from fieldfare.core.tasks import NextRound
 from fieldfare.sdk.ledger import Ledger, LedgerKind
+from fieldfare.sdk.store import StoreLimits
 
 _STEP = 1000
 _MINUTE = 60
@@ -27,6 +28,18 @@ def seconds_words(duration: timedelta) -> str:
     """Such as "2.0 s", "5 min"."""
     seconds = duration.total_seconds()
     return f"{seconds:.1f} s" if seconds < _MINUTE else f"{seconds / _MINUTE:.0f} min"
+
+
+def limits_words(limits: StoreLimits) -> str:
+    """Such as "100 examples, 5.0 MB, 30 days at most"; nothing where there is no limit."""
+    parts = []
+    if limits.max_examples is not None:
+        parts.append(f"{limits.max_examples} examples")
+    if limits.max_bytes is not None:
+        parts.append(bytes_words(limits.max_bytes))
+    if limits.max_age is not None:
+        parts.append(f"{limits.max_age / timedelta(days=1):g} days")
+    return f"{', '.join(parts)} at most" if parts else ""
 
 
 def participation_line(participation: Participation, ledger: Ledger) -> str:

@@ -7,41 +7,20 @@ from pathlib import Path
 from fieldfare.core.command import Command
 from fieldfare.sdk.commands import _device
 from fieldfare.sdk.commands._conditions import add_conditions
+from fieldfare.sdk.commands._examples import configure_examples
+from fieldfare.sdk.commands._ledger import configure_ledger
 
 __all__ = ["COMMAND"]
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(metavar="ACTION", required=True)
-    _configure_add(actions)
+    configure_examples(actions)
     _configure_enroll(actions)
     _configure_run(actions)
     _configure_status(actions)
-    _configure_ledger(actions)
+    configure_ledger(actions)
     _configure_predict(actions)
-
-
-def _configure_add(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    add = actions.add_parser(
-        "add",
-        help="add examples from files to a store",
-        description="Add the examples of CSV and NPZ files to a store, and make the store where it is absent. "
-        "CSV files need a header. A column named like a tensor of the plan is that tensor; where a single tensor is "
-        "left, all other columns are its flattened values; else name them tensor.0, tensor.1 and so on. NPZ files hold "
-        "one array a tensor under its name. A file is added as a whole or not at all.",
-        epilog="Example: fieldfare device add --store examples.db --plan digits.tflite digits.csv",
-    )
-    add.add_argument("--store", type=Path, required=True, metavar="FILE", help="the example store")
-    add.add_argument("--plan", type=Path, metavar="FILE", help="types a store that is not there yet")
-    add.add_argument(
-        "--held-out",
-        type=float,
-        default=0.15,
-        metavar="SHARE",
-        help="share kept for evaluation, fixed when the store is made (default: %(default)s)",
-    )
-    add.add_argument("files", type=Path, nargs="+", metavar="FILE", help="CSV or NPZ")
-    add.set_defaults(run=_device.add)
 
 
 def _add_tls(parser: argparse.ArgumentParser) -> None:
@@ -79,6 +58,13 @@ def _configure_run(actions: "argparse._SubParsersAction[argparse.ArgumentParser]
         epilog="Example: fieldfare device run --store examples.db --folder device --population digits",
     )
     run.add_argument("--store", type=Path, required=True, metavar="FILE", help="the example store")
+    run.add_argument(
+        "--collection",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="use the examples of this collection only; repeat it for several",
+    )
     run.add_argument("--folder", type=Path, required=True, metavar="FOLDER", help="what the device keeps; one each")
     run.add_argument(
         "--aggregator", default="127.0.0.1:8470", metavar="HOST:PORT", help="where it is (default: %(default)s)"
@@ -117,18 +103,6 @@ def _configure_status(actions: "argparse._SubParsersAction[argparse.ArgumentPars
     status.add_argument("--store", type=Path, metavar="FILE", help="the example store")
     status.add_argument("--folder", type=Path, metavar="FOLDER", help="the device's folder")
     status.set_defaults(run=_device.status)
-
-
-def _configure_ledger(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    ledger = actions.add_parser(
-        "ledger",
-        help="every message that left the device",
-        description="Print every message that left the device, with its bytes and, for updates, their norm.",
-        epilog="Example: fieldfare device ledger --folder device --verify",
-    )
-    ledger.add_argument("--folder", type=Path, required=True, metavar="FOLDER", help="the device's folder")
-    ledger.add_argument("--verify", action="store_true", help="also check that no row was changed; exit status 1 if so")
-    ledger.set_defaults(run=_device.ledger)
 
 
 def _configure_predict(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
