@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldfare.core.errors import DataError, NotFoundError, StorageError, WeightsError
+from fieldfare.core.errors import ConfigError, DataError, NotFoundError, StorageError, WeightsError
 from fieldfare.core.plans import Examples, check_examples
 from fieldfare.core.weights import TensorSpec, weights_from_bytes, weights_to_bytes
 
@@ -28,6 +28,7 @@ __all__ = [
     "load_npz",
     "load_weights",
     "read_npz",
+    "read_small",
     "remove_durably",
     "save_weights",
     "sync_folder",
@@ -111,6 +112,27 @@ def check_writable(path: Path) -> None:
         raise StorageError(f"cannot write {path}: there is no folder {path.parent}")
     if not os.access(path.parent, os.W_OK):
         raise StorageError(f"cannot write {path}: no permission to write in {path.parent}")
+
+
+def read_small(path: Path, *, field: str, most_bytes: int = 2**20) -> bytes:
+    """The content of a file that a person wrote.
+
+    Args:
+        path: the file.
+        field: the flag that named it, for messages.
+        most_bytes: a larger file is refused before it is in memory.
+
+    Raises:
+        ConfigError: it cannot be read, or is larger.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(most_bytes + 1)
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror or error}", field=field) from error
+    if len(content) > most_bytes:
+        raise ConfigError(f"{path} is larger than {most_bytes // 2**20} MiB: it is no configuration", field=field)
+    return content
 
 
 def save_weights(path: str | Path, specs: Sequence[TensorSpec], vector: NDArray[np.float32]) -> None:

@@ -10,12 +10,12 @@ import pytest
 
 from fieldfare.aggregator.configuration import (
     Configuration,
-    documentation,
     keys,
     print_configuration,
     read_configuration,
 )
 from fieldfare.aggregator.settings import ServerSettings
+from fieldfare.core.configuration import documentation
 from fieldfare.core.errors import ConfigError
 
 FILE = """

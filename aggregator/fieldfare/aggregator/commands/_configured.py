@@ -1,10 +1,10 @@
 """From the flags of `fieldfare serve` to its configuration."""
 
 import argparse
-import tomllib
 from typing import Any
 
 from fieldfare.aggregator.configuration import Configuration, read_configuration
+from fieldfare.core.configuration import parse_assignment
 from fieldfare.core.errors import ConfigError
 
 
@@ -35,21 +35,11 @@ def configured(options: argparse.Namespace) -> Configuration:
         "observability.log_format": options.log_format,
         "observability.log_level": options.log_level,
     }
-    return read_configuration(options.config, flags | dict(_setting(one) for one in options.set))
+    set_by_hand = dict(parse_assignment(one, "--set", "limits.max_reports=200") for one in options.set)
+    return read_configuration(options.config, flags | set_by_hand)
 
 
 def _seconds(value: float) -> float:
     if not 0 < value <= 3600:  # noqa: PLR2004
         raise ConfigError("must be a number of seconds, above 0 and at most 3600", field="--come-back-s")
     return value
-
-
-def _setting(text: str) -> tuple[str, Any]:
-    """KEY=VALUE; a value that is none in TOML stands for itself as a text, so that 30s needs no quotes."""
-    name, equals, value = text.partition("=")
-    if not (name and equals and all(name.split("."))):
-        raise ConfigError(f"needs KEY=VALUE, such as limits.max_reports=200, got {text!r}", field="--set")
-    try:
-        return name, tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        return name, value

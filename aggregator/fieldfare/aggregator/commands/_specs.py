@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from fieldfare.aggregator.configuration import from_toml
+from fieldfare.core.configuration import from_toml
 from fieldfare.core.errors import ConfigError
 from fieldfare.core.tasks import TaskSpec, task_spec_from_mapping
 
