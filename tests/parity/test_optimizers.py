@@ -53,3 +53,33 @@ def test_new_weights_put_the_state_back(tmp_path):
     for name, value in runtime.get_state().items():
         if not name.endswith("momentum"):
             assert not np.any(value), name
+
+
+@pytest.mark.parametrize("rule", ["adam", "sgd"])
+def test_training_goes_on_from_weights_and_state_with_the_same_bits(tmp_path, rule):
+    """Dropout too draws the same: its phase is the optimiser's iteration."""
+    layers = [keras.Input((6,)), keras.layers.Dense(5, activation="relu"), keras.layers.Dropout(0.5)]
+    model, path = keras.Sequential([*layers, keras.layers.Dense(2)]), tmp_path / "plan.tflite"
+    optimizer = keras.optimizers.Adam(0.01) if rule == "adam" else keras.optimizers.SGD(0.01, momentum=0.9)
+    export_keras(model, path, loss="mse", optimizer=optimizer, batch_size=4)
+    draw = np.random.default_rng(6)
+    batches = [
+        {"features": draw.standard_normal((4, 6), np.float32), "label": draw.standard_normal((4, 2), np.float32)}
+        for _ in range(5)
+    ]
+    name = PlanRuntime(path).manifest.input_specs[0].name
+    batches = [{name: one["features"], "label": one["label"]} for one in batches]
+    through = PlanRuntime(path)
+    for batch in batches:
+        through.train_step(batch, learning_rate=0.01)
+    first, second = PlanRuntime(path), PlanRuntime(path)
+    for batch in batches[:2]:
+        first.train_step(batch, learning_rate=0.01)
+    assert second.has_settable_state
+    second.set_weights(first.get_weights())
+    second.set_state(first.get_state())
+    for batch in batches[2:]:
+        second.train_step(batch, learning_rate=0.01)
+    np.testing.assert_array_equal(second.get_weights(), through.get_weights())
+    for key, value in through.get_state().items():
+        np.testing.assert_array_equal(second.get_state()[key], value)

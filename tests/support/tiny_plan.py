@@ -40,15 +40,19 @@ def tiny_manifest(batch_size: int = 4, features: int = 1, *, gradients: bool = T
 
 
 @functools.cache
-def tiny_plan(batch_size: int = 4, features: int = 1, gradients: bool = True) -> bytes:
-    """The bytes of the plan; all weights start at zero. Takes some seconds the first time in a process."""
+def tiny_plan(batch_size: int = 4, features: int = 1, gradients: bool = True, settable: bool = True) -> bytes:
+    """The bytes of the plan; all weights start at zero. Takes some seconds the first time in a process.
+
+    Without `gradients` it has no such signature, and without `settable` no `set_state`, as plans once had none.
+    """
     import tensorflow as tf
 
     module = _module(tf, batch_size, features)
+    absent = {"gradients": not gradients, "set_state": not settable}
     signatures = {
         name: getattr(module, name)
-        for name in ("train", "evaluate", "infer", "get_weights", "set_weights", "get_state", "gradients")
-        if gradients or name != "gradients"
+        for name in ("train", "evaluate", "infer", "get_weights", "set_weights", "get_state", "set_state", "gradients")
+        if not absent.get(name, False)
     }
     with tempfile.TemporaryDirectory() as folder:
         options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
@@ -134,4 +138,10 @@ def _add_access(tf: Any, module: Any, kernel_spec: Any, bias_spec: Any) -> None:
     def get_state() -> dict[str, Any]:
         return {"state_0": tf.identity(steps.read_value())}
 
-    module.get_weights, module.set_weights, module.get_state = get_weights, set_weights, get_state
+    @tf.function(input_signature=[tf.TensorSpec((), tf.int32, name="state_0")], autograph=False)
+    def set_state(state_0: Any) -> dict[str, Any]:
+        steps.assign(state_0)
+        return {"count": tf.constant(1)}
+
+    module.get_weights, module.set_weights = get_weights, set_weights
+    module.get_state, module.set_state = get_state, set_state

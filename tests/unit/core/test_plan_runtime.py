@@ -70,8 +70,29 @@ def test_the_state_counts_the_steps_and_starts_anew_with_other_weights(runtime):
 
 
 def test_a_plan_may_have_no_state():
-    stateless = attach_manifest(tiny_plan(), replace(tiny_manifest(), state=()))
-    assert PlanRuntime(stateless).get_state() == {}
+    stateless = PlanRuntime(attach_manifest(tiny_plan(), replace(tiny_manifest(), state=())))
+    assert stateless.get_state() == {}
+    assert stateless.has_settable_state
+    stateless.set_state({})
+
+
+def test_the_state_can_be_put_back(runtime):
+    runtime.set_state({"steps": np.array(7, np.int32)})
+    runtime.train_step(PAIR, learning_rate=0.1)
+    assert runtime.get_state() == {"steps": 8}
+    for other in ({}, {"step": np.array(7, np.int32)}, {"steps": np.array(7)}, {"steps": np.zeros(1, np.int32)}):
+        with pytest.raises(PlanError, match="not one of this plan's"):
+            runtime.set_state(other)
+    with pytest.raises(PlanError, match="not one of this plan's"):
+        runtime.set_state({"steps": np.array(7, np.int32), "more": np.array(7, np.int32)})
+    assert runtime.get_state() == {"steps": 8}
+
+
+def test_a_plan_of_an_older_version_cannot_have_its_state_put_back():
+    old = PlanRuntime(tiny_plan(settable=False))
+    assert not old.has_settable_state
+    with pytest.raises(PlanError, match="export it again"):
+        old.set_state(old.get_state())
 
 
 def test_a_full_batch_is_not_padded(runtime):

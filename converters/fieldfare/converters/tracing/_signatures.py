@@ -82,7 +82,7 @@ def trace_signatures(
             signatures["gradients"] = tracer.gradients()
     signatures |= {"get_weights": tracer.get_weights(), "set_weights": tracer.set_weights()}
     if tracer.state:
-        signatures["get_state"] = tracer.get_state()
+        signatures |= {"get_state": tracer.get_state(), "set_state": tracer.set_state()}
     given = signatures["evaluate"].structured_outputs
     return Traced(
         module=module,
@@ -180,6 +180,14 @@ class _Tracer:
             return {one.key: tf.identity(variable.value) for one, variable in pairs}
 
         return _traced(read, {})
+
+    def set_state(self) -> Any:
+        def write(**feeds: Any) -> dict[str, Any]:
+            for one, variable in zip(self.state, self._optimizer_state, strict=True):
+                variable.value.assign(feeds[one.key])
+            return {"count": tf.constant(len(self.state), tf.int32)}
+
+        return _traced(write, {one.key: tf.TensorSpec(one.spec.shape, one.spec.dtype) for one in self.state})
 
     def set_weights(self) -> Any:
         def write(**feeds: Any) -> dict[str, Any]:

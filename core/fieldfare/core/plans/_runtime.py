@@ -1,6 +1,6 @@
 """Runs the signatures of a plan on a stock LiteRT runtime."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -104,6 +104,29 @@ class PlanRuntime:
             return {}
         outputs = self._run("get_state")
         return {one.spec.name: outputs[one.key] for one in self.manifest.state}
+
+    @property
+    def has_settable_state(self) -> bool:
+        """Whether training can go on from weights and state that were read before: not with plans of older versions."""
+        return not self.manifest.state or "set_state" in self._runners
+
+    def set_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Put back what `get_state` gave. Call it after `set_weights`, which puts the state back to its start.
+
+        Raises:
+            PlanError: other variables than the plan's, or a plan of an older version, which has no `set_state`.
+        """
+        if not self.has_settable_state:
+            raise PlanError("the plan has no signature set_state: export it again")
+        feeds = {one.key: state.get(one.spec.name) for one in self.manifest.state}
+        fits = (
+            found is not None and (found.shape, found.dtype.name) == (one.spec.shape, one.spec.dtype)
+            for one, found in zip(self.manifest.state, feeds.values(), strict=True)
+        )
+        if len(state) != len(feeds) or not all(fits):
+            raise PlanError("the state is not one of this plan's")
+        if feeds:
+            self._run("set_state", **feeds)
 
     def infer(self, inputs: Examples) -> dict[str, NDArray[Any]]:
         """Outputs for any number of checked examples: output name to `(n, *shape)`."""

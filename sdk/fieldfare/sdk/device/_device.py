@@ -39,7 +39,7 @@ from fieldfare.sdk.enrollment import AuthorizedTransport
 from fieldfare.sdk.ledger import Ledger
 from fieldfare.sdk.pace import MachineClock, Pacer, RunningClock
 from fieldfare.sdk.store import ExampleSource
-from fieldfare.sdk.training import NO_LIMITS, Limits, LiteRtTrainer, LocalTrainer
+from fieldfare.sdk.training import NO_LIMITS, Limits, LiteRtTrainer, LocalTrainer, Resting, clear_overdue
 from fieldfare.sdk.transport import GrpcTransport, LedgeredTransport, Transport
 
 _LOG = logging.getLogger("fieldfare.sdk")
@@ -193,7 +193,16 @@ class Device:
             if (held := self._held(stop, early=early)) is not None:
                 return held
             participation = self._participate(stop, replace(self._retry, wait=wait))
-            return participation if participation.ended is Ended.STOPPED else self._pacer.settle(participation)
+            if participation.ended is Ended.STOPPED:
+                return participation
+            if participation.ended is Ended.IDLE:
+                # Where training rested, its assignment is not the device's any more.
+                self._folder.resting.forget()
+            return self._pacer.settle(participation)
+        except Resting as rest:
+            if stop.is_set():
+                return Participation(Ended.STOPPED, timedelta(0), "stopped; the training is kept until the next run")
+            return Participation(Ended.IDLE, self._conditions.check_again, f"training rests: {rest}")
         finally:
             self._running.release()
 
@@ -265,7 +274,7 @@ class Device:
         return self._folder.fall_back()
 
     def forget(self) -> None:
-        """Remove what was made from the examples and has not left: a kept report, SCAFFOLD's control variates.
+        """Remove what was made from the examples and has not left: a kept report, resting training, control variates.
 
         For an app whose user deletes the examples; the store's own `delete` is the other half. The ledger stays, since
         it is the record of what left; so do the shared checkpoints.
@@ -300,7 +309,10 @@ class Device:
     def _held(self, stop: threading.Event, *, early: bool) -> Participation | None:
         """Why there is nothing to do yet; None where there may be."""
         # A report that is kept is no new participation: only the aggregator, or its absence, may put it off.
-        left, reason = self._pacer.wait(early=early, resting=self._folder.outbox.is_empty)
+        # Nor is training that rests, which goes on as soon as it can.
+        clear_overdue(self._folder.resting, self._pacer.moment())
+        resumes = not self._folder.resting.is_empty
+        left, reason = self._pacer.wait(early=early, resting=self._folder.outbox.is_empty and not resumes)
         if left > _SHORT:
             return Participation(Ended.IDLE, left, reason)
         if stop.wait(left.total_seconds()):
@@ -333,6 +345,7 @@ class Device:
             rng_of=self._rng_of,
             on_wait=self._on_wait,
             on_work=self._pacer.working,
+            moment=self._pacer.moment,
             limits=self._limits,
             measure=self._measure,
         )

@@ -16,6 +16,7 @@ from fieldfare.sdk.enrollment import Membership
 from fieldfare.sdk.ledger import Ledger
 from fieldfare.sdk.outbox import Outbox
 from fieldfare.sdk.pace import PaceFile
+from fieldfare.sdk.training import RestFile
 
 _LOG = logging.getLogger("fieldfare.sdk")
 
@@ -24,7 +25,7 @@ class DeviceFolder:
     """The files of one device.
 
     They are `device_id`, `device_key`, `member.json`, `lock`, `ledger.db`, `outbox`, `current.json`, `pace.json`,
-    `cache/` and `controls/`.
+    `resting.npz`, `cache/` and `controls/`.
 
     Reading it needs no lock: a second process may look at the ledger or predict while a device runs.
 
@@ -52,6 +53,7 @@ class DeviceFolder:
         self.outbox = Outbox(self.path / "outbox")
         self.controls = ControlStore(self.path / "controls")
         self.membership = Membership(self.path)
+        self.resting = RestFile(self.path / "resting.npz")
         self.pace = PaceFile(self.path / "pace.json")
         self._models = self.path / "current.json"
         self._changing_models = threading.Lock()
@@ -108,7 +110,7 @@ class DeviceFolder:
             return back.current
 
     def forget(self) -> None:
-        """Remove what was made from the examples: the report that is kept, the control variates.
+        """Remove what was made from the examples: the report that is kept, resting training, control variates.
 
         For the process that holds the lock.
 
@@ -116,4 +118,5 @@ class DeviceFolder:
             StorageError: a file cannot be removed.
         """
         self.outbox.forget()
+        self.resting.forget()
         self.controls.forget()

@@ -31,8 +31,9 @@ from fieldfare.protos.v1 import aggregator_pb2
 from fieldfare.sdk.device._current import Current
 from fieldfare.sdk.device._folder import DeviceFolder
 from fieldfare.sdk.enrollment import AuthorizedTransport
+from fieldfare.sdk.pace import Moment
 from fieldfare.sdk.store import ExampleSource
-from fieldfare.sdk.training import NO_LIMITS, Job, Limits, LocalTrainer, do_work
+from fieldfare.sdk.training import NO_LIMITS, Job, Limits, LocalTrainer, Rest, do_work
 from fieldfare.sdk.transport import DEFAULT_CHUNK_BYTES, SMALL_CHUNK_BYTES, ReportStream
 
 _LOG = logging.getLogger("fieldfare.sdk")
@@ -57,6 +58,7 @@ class Shell:
         rng_of: the shuffling of an assignment.
         on_wait: told before each wait.
         on_work: called before the work of a round begins.
+        moment: the present, for a later process to measure from.
         limits: what the app lets the work take.
         measure: tell the app held-out metrics before and after training.
     """
@@ -71,6 +73,7 @@ class Shell:
     rng_of: Callable[[Assignment], np.random.Generator]
     on_wait: Callable[[timedelta, str], None]
     on_work: Callable[[], None]
+    moment: Callable[[], Moment]
     limits: Limits = NO_LIMITS
     measure: bool = False
     _weights: tuple[TensorSpec, ...] = field(default=(), init=False)
@@ -82,6 +85,7 @@ class Shell:
 
         Raises:
             Stopped: the stop event was set while there was nothing to give up.
+            Resting: training was interrupted, and is kept for the next run.
         """
         try:
             action = next(session)
@@ -151,6 +155,7 @@ class Shell:
         match action:
             case Keep(report):
                 self.folder.outbox.keep(report)
+                self.folder.resting.forget()
             case KeepControl(task_id, round_number, delta):
                 self.folder.controls.advance(task_id, round_number, delta)
             case Forget():
@@ -177,7 +182,7 @@ class Shell:
         control = None if assignment.control is None else self.folder.cache.path(assignment.control)
         if plan is None or checkpoint is None or (assignment.control is not None and control is None):
             return WorkResult(aggregator_pb2.OUTCOME_FAILED, detail="the cache is too small for plan and checkpoint")
-        return do_work(
+        result = do_work(
             Job(assignment, plan, checkpoint, control),
             self.trainer,
             self.source,
@@ -187,7 +192,11 @@ class Shell:
             own_control=lambda size: self.folder.controls.begin(assignment.task_id, assignment.plan.sha256, size),
             limits=self.limits,
             measure=self.measure,
+            rest=Rest(self.folder.resting, self.moment, lambda: deadline - self.now()),
         )
+        if result.outcome != aggregator_pb2.OUTCOME_DONE:
+            self.folder.resting.forget()
+        return result
 
     def _loaded(self, assignment: Assignment, weights: tuple[TensorSpec, ...]) -> None:
         """Plan and checkpoint fit: from now on they are what the device predicts with."""

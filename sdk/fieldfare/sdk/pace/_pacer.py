@@ -57,7 +57,7 @@ class Pacer:
         Raises:
             StorageError: the file cannot be read or written.
         """
-        now = self._moment()
+        now = self.moment()
         before = self._pace()
         pace = before.settled(now)
         if pace != before:
@@ -75,11 +75,11 @@ class Pacer:
         Raises:
             StorageError: it cannot be written.
         """
-        self._keep(self._pace().after_work(self._moment()))
+        self._keep(self._pace().after_work(self.moment()))
 
     def settle(self, participation: Participation) -> Participation:
         """Remember how it ended; returns it with the back-off that so many failures in a row have earned."""
-        now, pace = self._moment(), self._pace()
+        now, pace = self.moment(), self._pace()
         after = participation.come_back_after
         if participation.ended is Ended.UNREACHABLE:
             after = max(after, self._retry.back_off(self._retry.tries + pace.failures, self._uniform()))
@@ -109,5 +109,6 @@ class Pacer:
         self._kept = pace
         self._file.write(pace)
 
-    def _moment(self) -> Moment:
+    def moment(self) -> Moment:
+        """The present."""
         return Moment(self._now(), self._clock.start, self._clock.seconds())

@@ -2,6 +2,8 @@
 
 from fieldfare.sdk.training._limits import NO_LIMITS, Limits
 from fieldfare.sdk.training._litert import LiteRtTrainer
+from fieldfare.sdk.training._progress import Progress
+from fieldfare.sdk.training._rest import Rest, Rested, RestFile, Resting, clear_overdue
 from fieldfare.sdk.training._trainer import Enough, Interrupt, Interrupted, LocalTrainer, Trained, never
 from fieldfare.sdk.training._work import Job, do_work
 
@@ -14,7 +16,13 @@ __all__ = [
     "Limits",
     "LiteRtTrainer",
     "LocalTrainer",
+    "Progress",
+    "Rest",
+    "RestFile",
+    "Rested",
+    "Resting",
     "Trained",
+    "clear_overdue",
     "do_work",
     "never",
 ]

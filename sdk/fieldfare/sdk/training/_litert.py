@@ -1,9 +1,11 @@
 """`LiteRtTrainer`: the plan's signatures on the LiteRT runtime."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,7 @@ from fieldfare.core.metrics import MetricSum, add_metrics
 from fieldfare.core.plans import Examples, Manifest, PlanRuntime, count_rows, take_rows
 from fieldfare.core.tasks import Algorithm, LocalTrainingSpec
 from fieldfare.sdk.training._batches import batches
+from fieldfare.sdk.training._progress import Progress, generator_at
 from fieldfare.sdk.training._trainer import Enough, Interrupt, Interrupted, Trained, never
 
 _Step = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
@@ -50,6 +53,7 @@ class LiteRtTrainer:
         interrupt: Interrupt,
         enough: Enough = never,
         control: ControlVariates | None = None,
+        progress: Progress | None = None,
     ) -> Trained:
         """FedAvg: the plan's optimiser over shuffled batches, `delta = w' - w` (McMahan et al. 2017, ClientUpdate).
 
@@ -57,27 +61,33 @@ class LiteRtTrainer:
         D-SGD: the gradient of the mean loss over all examples at `w`, summed in float64; epochs, steps and learning
         rate do not matter.
 
+        An `Interrupted` holds no progress where the plan is of an older version, whose optimiser cannot be put back.
+
         Raises:
             StateError: no plan is loaded; SCAFFOLD without `control`.
         """
         runtime = self._loaded()
         runtime.set_weights(checkpoint)
+        begun = progress or Progress(checkpoint, {}, rng.bit_generator.state, 0, 0.0, 0)
         if algorithm is Algorithm.DSGD:
-            return _gradient(runtime, examples, interrupt)
+            return _gradient(runtime, examples, interrupt, begun)
         rate = runtime.manifest.learning_rate if local.learning_rate is None else local.learning_rate
         step: _PlanSteps | _OwnSteps = _PlanSteps(runtime, rate)
         if algorithm is Algorithm.FEDPROX:
             mu = local.proximal_mu
             step = _OwnSteps(
-                runtime, checkpoint, lambda w, g: proximal_step(w, g, checkpoint, learning_rate=rate, mu=mu)
+                runtime, begun.vector, lambda w, g: proximal_step(w, g, checkpoint, learning_rate=rate, mu=mu)
             )
         elif algorithm is Algorithm.SCAFFOLD:
             if control is None:
                 raise StateError("SCAFFOLD needs the control variates of device and server")
-            step = _OwnSteps(runtime, checkpoint, lambda w, g: scaffold_step(w, g, control, learning_rate=rate))
+            step = _OwnSteps(runtime, begun.vector, lambda w, g: scaffold_step(w, g, control, learning_rate=rate))
+        if progress is not None:
+            rng = generator_at(progress.order)
+            step.go_on_from(progress)
         size = local.batch_size or runtime.manifest.batch_size
         order = batches(count_rows(examples), size, local, rng)
-        done = _descend(step, rate, examples, order, interrupt, enough)
+        done = _descend(step, rate, examples, order, begun, interrupt, enough)
         end = step.weights
         vector = end - checkpoint
         if algorithm is Algorithm.SCAFFOLD and control is not None:
@@ -120,6 +130,16 @@ class _PlanSteps:
         """Where the steps have led."""
         return self._runtime.get_weights()
 
+    @property
+    def state(self) -> dict[str, NDArray[Any]] | None:
+        """Of the optimiser; None where it cannot be put back."""
+        return self._runtime.get_state() if self._runtime.has_settable_state else None
+
+    def go_on_from(self, progress: Progress) -> None:
+        """Put the weights and the optimiser where they were."""
+        self._runtime.set_weights(progress.vector)
+        self._runtime.set_state(progress.state)
+
 
 class _OwnSteps:
     """Steps that are taken here, from the plan's gradients; members as in `_PlanSteps`."""
@@ -128,6 +148,10 @@ class _OwnSteps:
         self._runtime = runtime
         self._step = step
         self.weights = start
+        self.state: dict[str, NDArray[Any]] | None = {}
+
+    def go_on_from(self, progress: Progress) -> None:
+        self.weights = progress.vector
 
     def __call__(self, batch: Examples) -> float:
         self._runtime.set_weights(self.weights)
@@ -146,17 +170,21 @@ class _Passes:
 
 
 def _descend(
-    step: Callable[[Examples], float],
+    step: _PlanSteps | _OwnSteps,
     rate: float,
     examples: Examples,
-    order: Iterable[NDArray[np.intp]],
+    order: Iterator[NDArray[np.intp]],
+    begun: Progress,
     interrupt: Interrupt,
     enough: Enough,
 ) -> _Passes:
-    """Step through batches; `step` gives the batch's mean loss before it."""
-    loss_sum, seen, steps = 0.0, 0, 0
-    for picked in order:
-        _check(interrupt)
+    """Step through the batches that are left; `step` gives the batch's mean loss before it."""
+    loss_sum, seen, steps = begun.loss_sum, begun.seen, begun.steps
+    for picked in islice(order, steps, None):
+        if reason := interrupt():
+            state = step.state
+            left = None if state is None else Progress(step.weights, state, begun.order, steps, loss_sum, seen)
+            raise Interrupted(reason, left)
         loss = step(take_rows(examples, picked))
         if not math.isfinite(loss):
             raise PlanError(f"the loss is {loss} after {steps} steps: the learning rate {rate:g} may be too high")
@@ -169,18 +197,19 @@ def _descend(
     return _Passes(loss_sum / seen, steps, min(seen, count_rows(examples)))
 
 
-def _gradient(runtime: PlanRuntime, examples: Examples, interrupt: Interrupt) -> Trained:
+def _gradient(runtime: PlanRuntime, examples: Examples, interrupt: Interrupt, begun: Progress) -> Trained:
     rows, batch = count_rows(examples), runtime.manifest.batch_size
-    total: NDArray[np.float64] | None = None
-    loss_sum = 0.0
-    for start in range(0, rows, batch):
-        _check(interrupt)
+    total = begun.vector.astype(np.float64) if begun.steps else np.zeros(begun.vector.size)
+    loss_sum = begun.loss_sum
+    for start in range(begun.seen, rows, batch):
+        if reason := interrupt():
+            raise Interrupted(reason, Progress(total, {}, begun.order, start // batch, loss_sum, start))
         part = take_rows(examples, slice(start, start + batch))
         gradient, loss = runtime.gradients_step(part)
         scaled = gradient.astype(np.float64) * count_rows(part)
-        total = scaled if total is None else total + scaled
+        total = total + scaled
         loss_sum += loss * count_rows(part)
-    if total is None or not math.isfinite(loss_sum):
+    if not math.isfinite(loss_sum):
         raise PlanError(f"the loss is {loss_sum} at the checkpoint")
     return Trained((total / rows).astype(np.float32), loss_sum / rows, rows, -(-rows // batch))
 

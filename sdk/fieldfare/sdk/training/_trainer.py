@@ -12,6 +12,7 @@ from fieldfare.core.local_steps import ControlVariates
 from fieldfare.core.metrics import MetricSum
 from fieldfare.core.plans import Examples, Manifest
 from fieldfare.core.tasks import Algorithm, LocalTrainingSpec
+from fieldfare.sdk.training._progress import Progress
 
 Interrupt = Callable[[], str]
 """Asked between steps: empty to go on, else why the work must end."""
@@ -26,7 +27,15 @@ def never() -> bool:
 
 
 class Interrupted(Exception):  # noqa: N818 - it is a signal, not a failure
-    """The work ended between two steps because an `Interrupt` said so."""
+    """The work ended between two steps because an `Interrupt` said so.
+
+    Attributes:
+        progress: where training can go on; None where there is nothing to go on from, or it cannot.
+    """
+
+    def __init__(self, reason: str, progress: Progress | None = None) -> None:
+        super().__init__(reason)
+        self.progress = progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +82,7 @@ class LocalTrainer(Protocol):
         interrupt: Interrupt,
         enough: Enough = never,
         control: ControlVariates | None = None,
+        progress: Progress | None = None,
     ) -> Trained:
         """Train on at least one checked example, from the weights of `checkpoint`, `(n,)` float32.
 
@@ -86,6 +96,9 @@ class LocalTrainer(Protocol):
             interrupt: asked before each step.
             enough: asked after each step, but not with D-SGD.
             control: for SCAFFOLD, which needs it.
+            progress: what an `Interrupted` of this trainer held, in this process or an earlier one, with the same
+                other arguments: the result has the same bits as if training had not been interrupted. `rng` is not
+                used then.
         """
         ...
 

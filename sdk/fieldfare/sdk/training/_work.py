@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,12 @@ from fieldfare.core.metrics import AFTER, BEFORE, LOSS, MetricSum
 from fieldfare.core.plans import Examples, Manifest, count_rows, read_manifest, take_rows, training_memory
 from fieldfare.core.server_optimizers import CONTROL
 from fieldfare.core.sessions import Assignment, WorkResult
-from fieldfare.core.tasks import Algorithm, LocalTrainingSpec, NextRound
+from fieldfare.core.tasks import Algorithm, Interruption, LocalTrainingSpec, NextRound
 from fieldfare.core.weights import TensorSpec, unpack_weights
 from fieldfare.protos.v1 import aggregator_pb2
 from fieldfare.sdk.store import ExampleSource
 from fieldfare.sdk.training._limits import NO_LIMITS, Limits
+from fieldfare.sdk.training._rest import Rest, Rested, Resting
 from fieldfare.sdk.training._trainer import Enough, Interrupt, Interrupted, LocalTrainer, Trained, never
 
 
@@ -57,6 +59,7 @@ def do_work(
     limits: Limits = NO_LIMITS,
     measure: bool = False,
     clock: Callable[[], float] = time.monotonic,
+    rest: Rest | None = None,
 ) -> WorkResult:
     """Train or evaluate; every failure of plan, weights or examples becomes the result's outcome and detail.
 
@@ -72,6 +75,11 @@ def do_work(
         measure: evaluate held-out examples before and after training, also where the task does not ask for it; the
             result then holds that as `own_metrics`.
         clock: seconds that pass, from any beginning.
+        rest: where training may rest whose task wants it to be taken up again; what rests there of this very work is
+            taken up here.
+
+    Raises:
+        Resting: training was interrupted, and rests.
     """
     try:
         _check_memory(job.plan, limits)
@@ -92,9 +100,10 @@ def do_work(
         if job.assignment.algorithm is Algorithm.SCAFFOLD:
             control = ControlVariates(own_control(vector.size), _server_control(job, vector.size))
         training = _Training(
-            job.assignment, local, trainer, vector, source, interrupt, measure=measure, control=control
+            job.assignment, local, trainer, vector, source, interrupt, measure=measure, control=control, clock=clock
         )
-        return training.result(rng, _time_limit(limits.seconds(local), clock))
+        resumes = local.interruption is Interruption.RESUME
+        return training.result(rng, limits.seconds(local), rest if resumes else None)
     except Interrupted as reason:
         return WorkResult(aggregator_pb2.OUTCOME_CONDITIONS, detail=str(reason))
     except (PlanError, WeightsError, DataError, StorageError, UpdateError) as error:
@@ -134,9 +143,7 @@ def _server_control(job: Job, size: int) -> NDArray[np.float32]:
     return vector
 
 
-def _time_limit(seconds: float | None, clock: Callable[[], float]) -> Enough:
-    if seconds is None:
-        return never
+def _time_limit(seconds: float, clock: Callable[[], float]) -> Enough:
     end = clock() + seconds
     return lambda: clock() >= end
 
@@ -153,25 +160,50 @@ class _Training:
     interrupt: Interrupt
     measure: bool
     control: ControlVariates | None
+    clock: Callable[[], float]
 
-    def result(self, rng: np.random.Generator, enough: Enough) -> WorkResult:
-        """Measure, train, and measure again, where that is asked for."""
+    def result(self, rng: np.random.Generator, seconds: float | None, rest: Rest | None) -> WorkResult:
+        """Measure, train, and measure again, where that is asked for; go on from where it rests, and let it rest."""
         examples = self.source.training(self.local.max_examples)
+        rested = None if rest is None else rest.take(self.assignment, self.local, examples)
+        if rested is not None:
+            examples = take_rows(examples, slice(0, rested.rows))
         rows, least = count_rows(examples), self.local.min_examples
         if rows < least:
             return _too_few(f"{rows} examples, and the task needs {least}")
-        held_out = self._held_out()
-        before = self._measured(BEFORE, self.checkpoint, held_out)
-        done = self.trainer.train(
+        so_far = rested or Rested(rows)
+        begun, kept = self.clock(), True
+        try:
+            held_out = self._held_out()
+            before = self._measured(BEFORE, self.checkpoint, held_out)
+            try:
+                done = so_far.trained or self._train(examples, so_far, rng, seconds)
+            except Interrupted as reason:
+                kept = reason.progress is not None
+                so_far = Rested(rows, so_far.spent_s + self.clock() - begun, reason.progress)
+                raise
+            so_far = Rested(rows, trained=done)
+            return self._reported(done, before, held_out)
+        except Interrupted as reason:
+            if rest is None or not kept or rest.left() <= timedelta(0):
+                raise
+            rest.keep(so_far, self.assignment, self.local, examples)
+            raise Resting(str(reason)) from reason
+
+    def _train(self, examples: Examples, so_far: Rested, rng: np.random.Generator, seconds: float | None) -> Trained:
+        return self.trainer.train(
             self.checkpoint,
             examples,
             local=self.local,
             algorithm=self.assignment.algorithm,
             rng=rng,
             interrupt=self.interrupt,
-            enough=enough,
+            enough=never if seconds is None else _time_limit(seconds - so_far.spent_s, self.clock),
             control=self.control,
+            progress=so_far.progress,
         )
+
+    def _reported(self, done: Trained, before: dict[str, MetricSum], held_out: Examples | None) -> WorkResult:
         if problem := _unfit(done, self.assignment):
             return _failed(problem)
         around = before | self._measured(AFTER, self.checkpoint + done.vector[: self.checkpoint.size], held_out)
