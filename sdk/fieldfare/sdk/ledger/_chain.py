@@ -148,7 +148,9 @@ def _joined(first: FoldedEntries, second: FoldedEntries) -> FoldedEntries:
     totals = dict(first.totals)
     for what, total in second.totals.items():
         totals[what] = totals.get(what, Total(0, 0)) + total
-    since, until = min(first.since, second.since), max(first.until, second.until)
+    # The times are those of messages: of seals only where there is nothing else.
+    timed = [one for one in (first, second) if one.totals] or [first, second]
+    since, until = min(one.since for one in timed), max(one.until for one in timed)
     return replace(first, last=second.last, since=since, until=until, totals=totals, digest=second.digest)
 
 

@@ -108,7 +108,7 @@ class FoldedEntries:
     Attributes:
         first: number of the first row.
         last: number of the last one.
-        since: the earliest time among them; UTC.
+        since: the earliest time of a message among them; UTC.
         until: the latest.
         totals: kind and task to how many there were, and their bytes.
         before: digest of the row before the first.

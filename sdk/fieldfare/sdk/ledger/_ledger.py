@@ -29,7 +29,7 @@ class Ledger:
     Rows of updates, metrics, withdrawals and enrolments stay for ever. Of the others (check-ins, fetches, tokens,
     questions for receipts) the newest 10,000 stay as they are; a fifth more, and the oldest become summaries, one for
     neighbours of the same month, see `FoldedEntries`. The chain goes through them, and a row of the kind SEAL covers
-    what they say. So a device that asks for work day and night has a ledger of a few megabytes.
+    what they say. So a device that asks for work day and night has a ledger below 3 MB.
 
     Any method raises StorageError where the file is locked, damaged, or on a disk that is full.
     """
