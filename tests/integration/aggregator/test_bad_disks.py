@@ -3,7 +3,6 @@
 import contextlib
 import resource
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,10 @@ from tests.integration.aggregator.restless import Fleet, check_against_oracle
 from tests.integration.aggregator.short_lives import SETTINGS, start
 from tests.support.commands import free_port
 from tests.support.fleet_threads import wait_until
+from tests.support.small_disk import fill, small_disk
 from tests.unit.aggregator.world import PLAN, everything_written
+
+__all__ = ["small_disk"]
 
 SPEC = TaskSpec(
     "t",
@@ -31,22 +33,6 @@ SPEC = TaskSpec(
     evaluate_every=0,
     aggregation=AggregationSpec(min_snapshot_updates=2),
 )
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 8 MB of its own."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder], capture_output=True, text=True, check=False
-    )
-    if mounted.returncode != 0:
-        pytest.skip(f"a file system cannot be mounted here: {mounted.stderr.strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", folder], check=True)
 
 
 def submit(aggregator: Aggregator) -> str:
@@ -63,15 +49,6 @@ def finish(aggregator: Aggregator, task: str, fleet: Fleet, state: Path) -> None
     assert status.reason == "3 rounds done"
     with contextlib.closing(open_sqlite(state / "fieldfare.db")) as database:
         check_against_oracle(database, status, weights, fleet, minimum=4)
-
-
-def fill(folder: Path) -> Path:
-    """Until not a byte more fits."""
-    filler = folder / "filler"
-    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while file.write(bytes(4096)):
-            pass
-    return filler
 
 
 def test_a_full_disk_acknowledges_nothing_until_there_is_room(small_disk: Path) -> None:
