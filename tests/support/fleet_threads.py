@@ -7,21 +7,30 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from fieldfare.core.sessions import Ended, Participation, RetrySettings
-from fieldfare.sdk import Device, ExampleStore
+from fieldfare.sdk import Device, ExampleStore, GrpcTransport
 
 EAGER = RetrySettings(
     tries=5,
     first=timedelta(milliseconds=50),
     longest=timedelta(milliseconds=500),
     longest_pending=timedelta(seconds=20),
+    after_peer_error=timedelta(milliseconds=500),
 )
 
 
 @dataclass
 class Member:
-    """One device: what it is made of, and what became of its participations."""
+    """One device: what it is made of, and what became of its participations.
+
+    Attributes:
+        tls_ca: for an aggregator with a certificate.
+        patience: how long a call may be without an answer, and a transfer without a move; None for what ships.
+        slowest_bytes_per_s: with it, how slow an upload may be.
+        retry: how failing calls are met.
+    """
 
     folder: Path
     store: ExampleStore
@@ -29,6 +38,29 @@ class Member:
     seed: int
     participations: list[Participation] = field(default_factory=list)
     errors: list[BaseException] = field(default_factory=list)
+    tls_ca: Path | None = None
+    patience: timedelta | None = None
+    slowest_bytes_per_s: float = 1e6
+    retry: RetrySettings = EAGER
+
+    def device(self, stack: ExitStack, population: str) -> Device:
+        """Open until the stack is closed."""
+        bounds: dict[str, Any] = {}
+        if self.patience is not None:
+            bounds = {"timeout": self.patience, "stall_timeout": self.patience}
+            bounds["slowest_bytes_per_s"] = self.slowest_bytes_per_s
+        transport = GrpcTransport(self.address, tls_ca=self.tls_ca, **bounds)
+        stack.callback(transport.close)
+        return stack.enter_context(
+            Device(
+                self.folder,
+                aggregator=transport,
+                population=population,
+                store=self.store,
+                seed=self.seed,
+                retry=self.retry,
+            )
+        )
 
     @property
     def device_id(self) -> bytes:
@@ -50,19 +82,7 @@ def running(members: Sequence[Member], population: str) -> Iterator[list[Device]
             member.errors.append(error)
 
     with ExitStack() as stack:
-        devices = [
-            stack.enter_context(
-                Device(
-                    one.folder,
-                    aggregator=one.address,
-                    population=population,
-                    store=one.store,
-                    seed=one.seed,
-                    retry=EAGER,
-                )
-            )
-            for one in members
-        ]
+        devices = [one.device(stack, population) for one in members]
         threads = [threading.Thread(target=live, args=pair) for pair in zip(members, devices, strict=True)]
         for thread in threads:
             thread.start()

@@ -12,18 +12,17 @@ import numpy as np
 import pytest
 
 from fieldfare.aggregator import AdminClient, Aggregator, ServerSettings
-from fieldfare.aggregator.storage import open_sqlite
 from fieldfare.core.rounds import PaceSettings
 from fieldfare.core.sessions import Ended
 from fieldfare.core.tasks import AggregationSpec, CohortSpec, LocalTrainingSpec, TaskSpec
 from fieldfare.core.weights import pack_weights, total_size, unpack_weights
 from fieldfare.protos.v1 import aggregator_pb2, task_pb2
-from fieldfare.sdk import ExampleStore
 from fieldfare.sdk.device import DeviceFolder
 from fieldfare.sdk.ledger import LedgerKind
 from tests.support.averaging_oracle import Oracle
 from tests.support.commands import fieldfare, free_port, started
 from tests.support.faults import Cut
+from tests.support.fleet_checks import check_against_oracle, committed, make_members, member_ledger
 from tests.support.fleet_threads import Member, running, wait_until
 from tests.support.recording_proxy import RecordingProxy
 from tests.support.scripted_aggregator import ScriptedAggregator
@@ -34,54 +33,6 @@ KILLS = 5
 LARGE = 300_000
 
 
-def make_members(folder: Path, count: int, address: str, stack: ExitStack, features: int = 4) -> list[Member]:
-    specs = tiny_manifest(features=features).example_specs
-    members = []
-    for index in range(count):
-        chance = np.random.default_rng([5, index])
-        store = stack.enter_context(ExampleStore.create(folder / f"{index}.db", specs, held_out_share=0.25))
-        x = chance.normal(0, features**-0.5, (8 + index, features)).astype(np.float32)
-        store.add_many({"x": x, "y": x.sum(axis=1, keepdims=True)})
-        members.append(Member(folder / f"device-{index}", store, address, index))
-    return members
-
-
-def check_against_oracle(
-    state: Path, plan: Path, spec: TaskSpec, status: task_pb2.TaskStatus, weights: np.ndarray, members: Sequence[Member]
-) -> None:
-    """Every committed round holds distinct devices of the fleet, and the weights are what exactly those trained."""
-    by_id = {one.device_id: one for one in members}
-    assert len(by_id) == len(members)
-    oracle = Oracle(plan, spec)
-    expected = np.zeros_like(weights)
-    counted_total = dict.fromkeys(by_id, 0)
-    database = open_sqlite(state / "fieldfare.db")
-    try:
-        for one in status.rounds:
-            counted = database.counted(status.task_id, one.number)
-            if one.state != task_pb2.ROUND_STATE_COMMITTED:
-                continue
-            assert len(counted) == one.reported >= spec.training.minimum
-            assert counted <= set(by_id)
-            for device in counted:
-                counted_total[device] += 1
-            if one.kind == task_pb2.ROUND_KIND_TRAINING:
-                taking_part = [(by_id[device].store, by_id[device].seed) for device in counted]
-                expected = oracle.after_round(expected, taking_part, one.number)
-    finally:
-        database.close()
-    np.testing.assert_array_equal(weights.view(np.uint32), expected.view(np.uint32))
-    for device, member in by_id.items():
-        # Every receipt that said so is in a committed round; a receipt that was lost leaves one fewer here.
-        assert member.counted() <= counted_total[device] <= len(status.rounds)
-        with member_ledger(member) as ledger:
-            assert ledger.verify() is None
-
-
-def member_ledger(member: Member):
-    return DeviceFolder(member.folder).open_ledger(create=False)
-
-
 def sent(members: Sequence[Member]) -> int:
     """Messages about rounds that have left the devices so far; check-ins go on while nobody answers."""
     count = 0
@@ -89,10 +40,6 @@ def sent(members: Sequence[Member]) -> int:
         with member_ledger(member) as ledger:
             count += sum(total.messages for kind, total in ledger.totals().items() if kind is not LedgerKind.CHECK_IN)
     return count
-
-
-def committed(status: task_pb2.TaskStatus) -> bool:
-    return bool(status.state == task_pb2.TASK_STATE_COMPLETED)
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from fieldfare.core.errors import TransportError
 from fieldfare.protos.v1 import aggregator_pb2
 from fieldfare.sdk.transport._errors import transport_error
 from fieldfare.sdk.transport._messages import ReportStream
-from fieldfare.sdk.transport._progress import LOOK_EVERY_S, Progress, watched, why_ended
+from fieldfare.sdk.transport._progress import LOOK_EVERY_S, STOPPED, Progress, watched
 
 _REPORT = "/fieldfare.protos.v1.Aggregator/Report"
 _MAX_MESSAGE_BYTES = 4 * 2**20
@@ -50,8 +50,9 @@ class GrpcTransport:
         tls_cert: PEM file with the device's own certificate chain, where the aggregator asks for one.
         tls_key: PEM file with its private key.
         timeout: bound on a check-in, beside the time for which it may be held open, and on a report without payload.
-        stall_timeout: a transfer ends once not even 64 KiB have moved for so long. Pieces of a download have 256 KiB.
-        transfer_timeout: bound on a transfer that does move.
+        stall_timeout: a download ends once not even 64 KiB have come for so long. Its pieces have 256 KiB.
+        slowest_bytes_per_s: an upload may take `stall_timeout`, and as long as its payload takes at this rate.
+        transfer_timeout: bound on a transfer, however well it moves.
 
     Raises:
         ConfigError: an address that cannot be read, an absent file, a certificate without its key.
@@ -66,12 +67,13 @@ class GrpcTransport:
         tls_key: Path | None = None,
         timeout: timedelta = timedelta(seconds=30),
         stall_timeout: timedelta = timedelta(minutes=2),
+        slowest_bytes_per_s: float = 4096.0,
         transfer_timeout: timedelta = timedelta(days=1),
     ) -> None:
         self._parsed = parse_address(address, field="aggregator")
         self._address = str(self._parsed)
         self._timeout_s = timeout.total_seconds()
-        self._stall_s = stall_timeout.total_seconds()
+        self._stall_s, self._slowest = stall_timeout.total_seconds(), slowest_bytes_per_s
         self._transfer_timeout_s = transfer_timeout.total_seconds()
         self._tls = read_client_tls(tls_ca, tls_cert, tls_key)
         self._metadata: tuple[tuple[str, str], ...] = ()
@@ -119,7 +121,7 @@ class GrpcTransport:
         limit_s = self._timeout_s + request.wait.ToTimedelta().total_seconds()
         with self._errors():
             call = self._stub.CheckIn.future(request, timeout=limit_s, metadata=self._metadata)
-            response: aggregator_pb2.CheckInResponse = self._result(call, self._progress(limit_s), stop)
+            response: aggregator_pb2.CheckInResponse = self._result(call, stop)
         return response
 
     def fetch(
@@ -128,7 +130,7 @@ class GrpcTransport:
         """Download from an offset on; closing the iterator ends the call, and so does `stop`."""
         import grpc
 
-        progress = self._progress(self._stall_s)
+        progress = Progress(self._stall_s, time.monotonic())
         with self._errors():
             call = self._stub.FetchArtifact(request, timeout=self._transfer_timeout_s, metadata=self._metadata)
             with watched(call, progress, stop, self._address) as reasons:
@@ -139,8 +141,7 @@ class GrpcTransport:
                 except grpc.RpcError as error:
                     if not reasons:
                         raise
-                    if reasons[0].retryable:
-                        self._reconnect()
+                    self._reconnect()
                     raise reasons[0] from error
                 finally:
                     call.cancel()
@@ -149,13 +150,13 @@ class GrpcTransport:
         self, requests: Iterable[aggregator_pb2.ReportRequest], stop: threading.Event | None = None
     ) -> aggregator_pb2.Receipt:
         """Stream a report; an answer that comes before the end of the stream ends it, and so does `stop`."""
-        short = isinstance(requests, ReportStream) and not requests.carries_payload
-        progress = self._progress(self._timeout_s if short else self._stall_s)
-        messages = requests.encoded() if isinstance(requests, ReportStream) else map(_serialized, requests)
-        timeout = self._timeout_s if short else self._transfer_timeout_s
+        messages: Iterator[bytes] = map(_serialized, requests)
+        limit_s = self._transfer_timeout_s
+        if isinstance(requests, ReportStream):
+            messages, limit_s = requests.encoded(), self._upload_limit_s(requests.payload_bytes)
         with self._errors():
-            call = self._report.future(_noted(messages, progress), timeout=timeout, metadata=self._metadata)
-            receipt: aggregator_pb2.Receipt = self._result(call, progress, stop)
+            call = self._report.future(messages, timeout=limit_s, metadata=self._metadata)
+            receipt: aggregator_pb2.Receipt = self._result(call, stop)
         return receipt
 
     def close(self) -> None:
@@ -164,29 +165,30 @@ class GrpcTransport:
             self._closed = True
             self._channel.close()
 
-    def _progress(self, window_s: float) -> Progress:
-        return Progress(window_s, time.monotonic())
+    def _upload_limit_s(self, nbytes: int) -> float:
+        # By the clock: gRPC takes the whole of an update at once, up to 4 MiB, and does not tell when it has gone. That
+        # the connection is dead is what the keepalive notices.
+        if not nbytes:
+            return self._timeout_s
+        return min(self._stall_s + nbytes / self._slowest, self._transfer_timeout_s)
 
-    def _result(self, call: Any, progress: Progress, stop: threading.Event | None) -> Any:
-        """What the call comes to, unless it stalls or `stop` is set before.
+    def _result(self, call: Any, stop: threading.Event | None) -> Any:
+        """What the call comes to, unless `stop` is set before.
 
         Raises:
             grpc.RpcError: the call failed.
-            TransportError: it stalled, or `stop` was set.
+            TransportError: `stop` was set.
         """
         import grpc
 
         while True:
             try:
-                return call.result(timeout=LOOK_EVERY_S)
+                return call.result(timeout=None if stop is None else LOOK_EVERY_S)
             except grpc.FutureTimeoutError:
-                reason = why_ended(progress, stop, self._address)
-                if reason is None:
-                    continue
-                call.cancel()
-                if reason.retryable:
+                if stop is not None and stop.is_set():
+                    call.cancel()
                     self._reconnect()
-                raise reason from None
+                    raise TransportError(STOPPED, retryable=False) from None
             except grpc.FutureCancelledError as error:
                 raise TransportError("the transport is closed", retryable=False) from error
 
@@ -206,14 +208,6 @@ class GrpcTransport:
 
 def _serialized(message: bytes | aggregator_pb2.ReportRequest) -> bytes:
     return message if isinstance(message, bytes) else message.SerializeToString()
-
-
-def _noted(messages: Iterable[bytes], progress: Progress) -> Iterator[bytes]:
-    """The messages, as gRPC takes them: it asks for the next one once it has passed on the one before."""
-    for message in messages:
-        yield message
-        progress.note(len(message), time.monotonic())
-    progress.mark(time.monotonic())
 
 
 def _channel(address: Address, tls: ClientTls) -> Any:

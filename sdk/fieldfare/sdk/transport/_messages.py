@@ -29,9 +29,9 @@ class ReportStream:
     chunk_bytes: int = DEFAULT_CHUNK_BYTES
 
     @property
-    def carries_payload(self) -> bool:
-        """Whether anything but a header and a trailer goes out."""
-        return bool(self.report.payload) and not self.receipt_only
+    def payload_bytes(self) -> int:
+        """What goes out beside header and trailer."""
+        return 0 if self.receipt_only else len(self.report.payload)
 
     def __iter__(self) -> Iterator[aggregator_pb2.ReportRequest]:
         yield self._opening()

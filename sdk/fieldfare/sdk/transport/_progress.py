@@ -1,4 +1,4 @@
-"""Calls that are given up when nothing moves any more, and not because they take long."""
+"""Downloads that are given up when nothing moves any more, and not because they take long."""
 
 import threading
 import time
@@ -9,11 +9,12 @@ from typing import Any
 from fieldfare.core.errors import TransportError
 
 LOOK_EVERY_S = 0.2
+STOPPED = "the device was stopped during the call"
 _STEP_BYTES = 1 << 16
 
 
 class Progress:
-    """Whether a transfer moves: 64 KiB must pass, or the transfer end, within each `window_s`.
+    """Whether a download moves: 64 KiB must come, or its end, within each `window_s`.
 
     So a slow link may take its time, a dead one is noticed, and nobody keeps a device busy with a byte a minute. May be
     used from several threads.
@@ -30,30 +31,16 @@ class Progress:
         self._lock = threading.Lock()
 
     def note(self, nbytes: int, now: float) -> None:
-        """So many bytes have passed."""
+        """So many bytes have come."""
         with self._lock:
             self._waiting += nbytes
             if self._waiting >= _STEP_BYTES:
                 self._waiting, self._since = 0, now
 
-    def mark(self, now: float) -> None:
-        """The window begins anew: from now on, an answer is waited for."""
-        with self._lock:
-            self._waiting, self._since = 0, now
-
     def stalled(self, now: float) -> bool:
         """Whether a window has gone by."""
         with self._lock:
             return now - self._since >= self.window_s
-
-
-def why_ended(progress: Progress, stop: threading.Event | None, address: str) -> TransportError | None:
-    """Why a call is to end now, if it is."""
-    if stop is not None and stop.is_set():
-        return TransportError("the device was stopped during the call", retryable=False)
-    if progress.stalled(time.monotonic()):
-        return TransportError(f"nothing moved for {progress.window_s:g} s in a call to the aggregator at {address}")
-    return None
 
 
 @contextmanager
@@ -65,9 +52,12 @@ def watched(
 
     def watch() -> None:
         while not over.wait(LOOK_EVERY_S):
-            reason = why_ended(progress, stop, address)
-            if reason is not None:
-                reasons.append(reason)
+            if stop is not None and stop.is_set():
+                reasons.append(TransportError(STOPPED, retryable=False))
+            elif progress.stalled(time.monotonic()):
+                told = f"nothing has come from the aggregator at {address} for {progress.window_s:g} s"
+                reasons.append(TransportError(told))
+            if reasons:
                 call.cancel()
                 return
 
