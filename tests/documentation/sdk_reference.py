@@ -28,6 +28,7 @@ PACKAGES = (
     "device",
     "conditions",
     "training",
+    "personal",
     "transport",
     "enrollment",
     "ledger",

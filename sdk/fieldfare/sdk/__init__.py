@@ -8,6 +8,7 @@ Where things are:
     store        the examples, in one SQLite file
     device       `Device`: rounds, prediction, what is kept on disk
     training     local training and evaluation on LiteRT
+    personal     a device's own weights, for its own predictions
     transport    gRPC, and the wrapper that writes the ledger
     enrollment   key pair and access token of a device
     ledger       every message that left the device
@@ -24,6 +25,7 @@ from fieldfare.core.weights import TensorSpec
 from fieldfare.sdk.conditions import Conditions, Network, NetworkKind, Probe, SystemProbe, TimeWindow
 from fieldfare.sdk.device import Device
 from fieldfare.sdk.ledger import Ledger
+from fieldfare.sdk.personal import Personal, PersonalRecord
 from fieldfare.sdk.store import ExampleSource, ExampleStore, StoreLimits
 from fieldfare.sdk.training import Limits, LiteRtTrainer, LocalTrainer
 from fieldfare.sdk.transport import GrpcTransport, Transport
@@ -40,6 +42,8 @@ __all__ = [
     "LocalTrainer",
     "Network",
     "NetworkKind",
+    "Personal",
+    "PersonalRecord",
     "Probe",
     "StoreLimits",
     "SystemProbe",

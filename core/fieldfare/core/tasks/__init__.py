@@ -14,7 +14,7 @@ from fieldfare.core.tasks._config import task_spec_from_mapping
 from fieldfare.core.tasks._eligibility import EligibilitySpec, unfit
 from fieldfare.core.tasks._local import Interruption, LocalTrainingSpec
 from fieldfare.core.tasks._progress import Finished, NextRound, TaskProgress, next_step
-from fieldfare.core.tasks._spec import TargetSpec, TaskKind, TaskSpec, is_name
+from fieldfare.core.tasks._spec import TargetSpec, TaskKind, TaskSpec, is_name, lower_is_better
 from fieldfare.core.tasks._states import TaskAction, TaskState, apply_action
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "Weighting",
     "apply_action",
     "is_name",
+    "lower_is_better",
     "next_step",
     "task_spec_from_mapping",
     "unfit",

@@ -151,7 +151,7 @@ class TaskSpec:
         evaluation = CohortSpec.from_proto(proto.evaluation, training, "evaluation")
         target = None
         if proto.HasField("target"):
-            lower = optional(proto.target, "lower_is_better", _lower_is_better(proto.target.metric))
+            lower = optional(proto.target, "lower_is_better", lower_is_better(proto.target.metric))
             target = TargetSpec(proto.target.metric, proto.target.value, lower)
         aggregation = AggregationSpec.from_proto(proto.aggregation, training)
         buffered = aggregation.algorithm is Algorithm.FEDBUFF
@@ -174,5 +174,6 @@ class TaskSpec:
         )
 
 
-def _lower_is_better(metric: str) -> bool:
+def lower_is_better(metric: str) -> bool:
+    """Whether a metric of this name gets better by falling: the loss does, and errors do; unknown ones do not."""
     return metric == LOSS or _ERROR_METRICS.search(metric) is not None

@@ -11,13 +11,10 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 
-from fieldfare.core import VERSION
-from fieldfare.core.encodings import KNOWN_STAGES
 from fieldfare.core.errors import ConfigError, ProtocolError, StateError, StorageError, TransportError
-from fieldfare.core.plans import Examples, runtime_version
+from fieldfare.core.plans import Examples
 from fieldfare.core.sessions import (
     Assignment,
     DeviceIdentity,
@@ -26,20 +23,20 @@ from fieldfare.core.sessions import (
     RetrySettings,
     participate,
 )
-from fieldfare.core.signing import PUBLIC_KEY_BYTES, public_key_from_pem
-from fieldfare.core.tasks import DEVICE_ALGORITHMS
-from fieldfare.protos.v1 import aggregator_pb2
 from fieldfare.sdk.cache import DEFAULT_LIMIT_BYTES
 from fieldfare.sdk.conditions import Conditions, Probe, SystemProbe, unmet
 from fieldfare.sdk.device._current import Current
 from fieldfare.sdk.device._folder import DeviceFolder
+from fieldfare.sdk.device._identity import capabilities, public_key
+from fieldfare.sdk.device._personaliser import Personaliser
 from fieldfare.sdk.device._predictor import Predictor
 from fieldfare.sdk.device._shell import Shell, Stopped
 from fieldfare.sdk.enrollment import AuthorizedTransport
 from fieldfare.sdk.ledger import Ledger
 from fieldfare.sdk.pace import MachineClock, Pacer, RunningClock
+from fieldfare.sdk.personal import Personal, PersonalRecord
 from fieldfare.sdk.store import ExampleSource
-from fieldfare.sdk.training import NO_LIMITS, Limits, LiteRtTrainer, LocalTrainer, Resting, clear_overdue
+from fieldfare.sdk.training import NO_LIMITS, Interrupt, Limits, LiteRtTrainer, LocalTrainer, Resting, clear_overdue
 from fieldfare.sdk.transport import GrpcTransport, LedgeredTransport, Transport
 
 _LOG = logging.getLogger("fieldfare.sdk")
@@ -92,6 +89,8 @@ class Device:
         limits: how much memory, time and examples a round's work may take.
         measure: evaluate the held-out examples before and after every training, and tell the app in
             `Participation.metrics`; sent only where the task asks for it.
+        personal: adapt every new checkpoint to this device's examples, for its own predictions; default: not, unless
+            `personalise` is called. The result never leaves the device.
 
     Raises:
         ConfigError: an address or a population that cannot be used.
@@ -123,6 +122,7 @@ class Device:
         on_wait: Callable[[timedelta, str], None] = _tell_nobody,
         limits: Limits = NO_LIMITS,
         measure: bool = False,
+        personal: Personal | None = None,
     ) -> None:
         if not 0 < len(population) <= _LONGEST_NAME:
             raise ConfigError(f"needs 1 to {_LONGEST_NAME} characters", field="population")
@@ -142,8 +142,19 @@ class Device:
             self._folder.pace, self._clock, now, min_separation=min_separation, retry=retry, uniform=self._uniform
         )
         self._predictor = Predictor(self._folder)
+        self._personal = personal is not None
+        self._personaliser = Personaliser(
+            folder=self._folder,
+            trainer=self._trainer,
+            source=store,
+            settings=personal or Personal(),
+            now=now,
+            rng=lambda: np.random.default_rng(seed),
+            limits=limits,
+            clock=self._clock.seconds,
+        )
         self._running = threading.Lock()
-        self._publishers = frozenset(map(_public_key, trusted_publishers))
+        self._publishers = frozenset(map(public_key, trusted_publishers))
         inner = (
             GrpcTransport(aggregator, tls_ca=tls_ca, tls_cert=tls_cert, tls_key=tls_key)
             if isinstance(aggregator, str)
@@ -198,6 +209,8 @@ class Device:
             if participation.ended is Ended.IDLE:
                 # Where training rested, its assignment is not the device's any more.
                 self._folder.resting.forget()
+            if self._personal:
+                self._personaliser.run_if_due(self._interrupted_by(stop))
             return self._pacer.settle(participation)
         except Resting as rest:
             if stop.is_set():
@@ -243,12 +256,13 @@ class Device:
                 pause = min(pause, left)
             stop.wait(pause.total_seconds())
 
-    def predict(self, inputs: Examples, *, previous: bool = False) -> dict[str, NDArray[Any]]:
+    def predict(self, inputs: Examples, *, previous: bool = False, personal: bool = True) -> dict[str, NDArray[Any]]:
         """Outputs of the last good checkpoint, without a network; see `Predictor.predict`.
 
         Args:
             inputs: input name to a `(n, *shape)` array of the plan's dtype.
             previous: predict with the checkpoint before it.
+            personal: predict with the device's own weights where there are any.
 
         Returns:
             Output name to a `(n, *shape)` array.
@@ -257,7 +271,7 @@ class Device:
             NotFoundError: no round has been taken part in yet, or there is no previous checkpoint.
             DataError: inputs of the wrong name, shape or dtype.
         """
-        return self._predictor.predict(inputs, previous=previous)
+        return self._predictor.predict(inputs, previous=previous, personal=personal)
 
     def fall_back(self) -> Current:
         """Predict with the previous checkpoint from now on, until a newer one than the present has loaded well.
@@ -273,8 +287,53 @@ class Device:
         """
         return self._folder.fall_back()
 
+    @property
+    def personal(self) -> PersonalRecord | None:
+        """What became of the last personalisation; None where there was none.
+
+        Raises:
+            StorageError: the file cannot be read.
+        """
+        return self._folder.personal.record()
+
+    def personalise(self, stop: threading.Event | None = None) -> PersonalRecord:
+        """Adapt the newest checkpoint to this device's examples now, without a network, whatever was adapted before.
+
+        A device with `personal` settings does so by itself after the round that brought a new checkpoint.
+
+        Args:
+            stop: once set, it is given up between two steps.
+
+        Returns:
+            Whether the result is kept, and the figures by which that was judged.
+
+        Raises:
+            StateError: another process or thread runs this device; or a condition fails, or `stop` was set: what was
+                kept before is still there.
+            NotFoundError: no round has been taken part in yet.
+            ConfigError: settings that do not go with the plan.
+            DataError, PlanError, WeightsError, StorageError: the examples, the plan, the checkpoint or the folder
+                cannot be used.
+        """
+        stop = stop or threading.Event()
+        if not self._running.acquire(blocking=False):
+            raise StateError("this device is running in another thread: it personalises by itself")
+        try:
+            self._folder.lock.acquire()
+            return self._personaliser.run(self._interrupted_by(stop))
+        finally:
+            self._running.release()
+
+    def drop_personal(self) -> None:
+        """Remove the device's own weights: it predicts with the shared ones, until it personalises again.
+
+        Raises:
+            StorageError: the file cannot be removed.
+        """
+        self._folder.personal.clear()
+
     def forget(self) -> None:
-        """Remove what was made from the examples and has not left: a kept report, resting training, control variates.
+        """Remove what was made from the examples: a kept report, resting training, control variates, own weights.
 
         For an app whose user deletes the examples; the store's own `delete` is the other half. The ledger stays, since
         it is the record of what left; so do the shared checkpoints.
@@ -320,6 +379,9 @@ class Device:
         reason = self._unmet()
         return Participation(Ended.IDLE, self._conditions.check_again, reason) if reason else None
 
+    def _interrupted_by(self, stop: threading.Event) -> Interrupt:
+        return lambda: "the app stopped the device" if stop.is_set() else self._unmet()
+
     def _steady_now(self) -> datetime:
         """The time for time limits: it goes on evenly though somebody sets the clock."""
         return self._begun + timedelta(seconds=self._clock.seconds() - self._started_s)
@@ -329,7 +391,7 @@ class Device:
 
     def _participate(self, stop: threading.Event, settings: RetrySettings) -> Participation:
         identity = DeviceIdentity(
-            self._population, self._folder.device_id(), _capabilities(self._limits), self._publishers
+            self._population, self._folder.device_id(), capabilities(self._limits), self._publishers
         )
         kept = self._folder.outbox.read()
         if kept is not None:
@@ -378,25 +440,3 @@ class Device:
         except StorageError as error:
             _LOG.error("%s", error)
             return Participation(Ended.UNREACHABLE, _AFTER_STORAGE_ERROR, str(error))
-
-
-def _public_key(source: Path | bytes) -> bytes:
-    if isinstance(source, bytes):
-        if len(source) != PUBLIC_KEY_BYTES:
-            raise ConfigError(f"a public key has {PUBLIC_KEY_BYTES} bytes", field="trusted_publishers")
-        return source
-    try:
-        return public_key_from_pem(Path(source).read_bytes())
-    except OSError as error:
-        raise ConfigError(f"{source} cannot be read: {error.strerror}", field="trusted_publishers") from error
-
-
-def _capabilities(limits: Limits) -> aggregator_pb2.Capabilities:
-    memory = psutil.virtual_memory().total
-    return aggregator_pb2.Capabilities(
-        sdk=f"fieldfare {VERSION}",
-        runtime=runtime_version(),
-        memory_bytes=memory if limits.memory_bytes is None else min(memory, limits.memory_bytes),
-        encoding_stages=KNOWN_STAGES,
-        algorithms=[one.value for one in DEVICE_ALGORITHMS],
-    )

@@ -16,6 +16,7 @@ from fieldfare.sdk.enrollment import Membership
 from fieldfare.sdk.ledger import Ledger
 from fieldfare.sdk.outbox import Outbox
 from fieldfare.sdk.pace import PaceFile
+from fieldfare.sdk.personal import PersonalFile
 from fieldfare.sdk.training import RestFile
 
 _LOG = logging.getLogger("fieldfare.sdk")
@@ -25,7 +26,7 @@ class DeviceFolder:
     """The files of one device.
 
     They are `device_id`, `device_key`, `member.json`, `lock`, `ledger.db`, `outbox`, `current.json`, `pace.json`,
-    `resting.npz`, `cache/` and `controls/`.
+    `resting.npz`, `personal`, `cache/` and `controls/`.
 
     Reading it needs no lock: a second process may look at the ledger or predict while a device runs.
 
@@ -55,6 +56,7 @@ class DeviceFolder:
         self.membership = Membership(self.path)
         self.resting = RestFile(self.path / "resting.npz")
         self.pace = PaceFile(self.path / "pace.json")
+        self.personal = PersonalFile(self.path / "personal")
         self._models = self.path / "current.json"
         self._changing_models = threading.Lock()
 
@@ -95,6 +97,13 @@ class DeviceFolder:
         with self._changing_models:
             write_models(self._models, self.models.adopt(current))
 
+    @property
+    def in_use(self) -> frozenset[str]:
+        """Digests of what must stay in the cache: both pairs, and what the device's own weights rest on."""
+        record = self.personal.record()
+        own = {record.plan, record.checkpoint} if record is not None and record.kept else set()
+        return self.models.digests | own
+
     def fall_back(self) -> Current:
         """Make the previous pair the current one, until a newer checkpoint has loaded well.
 
@@ -110,7 +119,7 @@ class DeviceFolder:
             return back.current
 
     def forget(self) -> None:
-        """Remove what was made from the examples: the report that is kept, resting training, control variates.
+        """Remove what was made from the examples: kept report, resting training, control variates, own weights.
 
         For the process that holds the lock.
 
@@ -120,3 +129,4 @@ class DeviceFolder:
         self.outbox.forget()
         self.resting.forget()
         self.controls.forget()
+        self.personal.clear()

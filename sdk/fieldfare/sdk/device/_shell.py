@@ -174,7 +174,7 @@ class Shell:
                 self._check_stop()
                 raise
 
-        self.folder.cache.fetch(action.artifact, open_stream, in_use=self.folder.models.digests | self._fetched)
+        self.folder.cache.fetch(action.artifact, open_stream, in_use=self.folder.in_use | self._fetched)
         self._fetched.add(action.artifact.hex)
 
     def _work(self, assignment: Assignment, deadline: datetime) -> WorkResult:
@@ -193,6 +193,7 @@ class Shell:
             limits=self.limits,
             measure=self.measure,
             rest=Rest(self.folder.resting, self.moment, lambda: deadline - self.now()),
+            clock=lambda: self.now().timestamp(),
         )
         if result.outcome != aggregator_pb2.OUTCOME_DONE:
             self.folder.resting.forget()

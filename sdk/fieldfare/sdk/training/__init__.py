@@ -1,6 +1,6 @@
 """Local training and evaluation: what an assignment asks for, done on this device's own examples."""
 
-from fieldfare.sdk.training._limits import NO_LIMITS, Limits
+from fieldfare.sdk.training._limits import NO_LIMITS, Limits, check_memory, time_limit
 from fieldfare.sdk.training._litert import LiteRtTrainer
 from fieldfare.sdk.training._progress import Progress
 from fieldfare.sdk.training._rest import Rest, Rested, RestFile, Resting, clear_overdue
@@ -22,7 +22,9 @@ __all__ = [
     "Rested",
     "Resting",
     "Trained",
+    "check_memory",
     "clear_overdue",
     "do_work",
     "never",
+    "time_limit",
 ]

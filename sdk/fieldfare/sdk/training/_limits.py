@@ -1,10 +1,14 @@
 """What an app lets training take, whatever a task asks for."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 
-from fieldfare.core.errors import ConfigError
+from fieldfare.core.errors import ConfigError, PlanError
+from fieldfare.core.plans import read_manifest, training_memory
 from fieldfare.core.tasks import LocalTrainingSpec
+from fieldfare.sdk.training._trainer import Enough, never
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +53,26 @@ class Limits:
 
 
 NO_LIMITS = Limits()
+
+
+def check_memory(plan: Path, limits: Limits) -> None:
+    """Refuse a plan that needs more memory than is allowed, before anything of it is loaded.
+
+    Raises:
+        PlanError: says what it needs and what is allowed; or the file is no plan.
+    """
+    if limits.memory_bytes is None:
+        return
+    manifest = read_manifest(plan)
+    needed = manifest.training_memory_bytes or training_memory(plan, manifest)
+    if needed > limits.memory_bytes:
+        allowed = limits.memory_bytes
+        raise PlanError(f"the plan needs about {needed:,} bytes of memory to train, and {allowed:,} are allowed")
+
+
+def time_limit(seconds: float | None, clock: Callable[[], float]) -> Enough:
+    """True once so many seconds have passed from now on; None for never."""
+    if seconds is None:
+        return never
+    end = clock() + seconds
+    return lambda: clock() >= end

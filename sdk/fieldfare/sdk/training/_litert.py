@@ -54,6 +54,7 @@ class LiteRtTrainer:
         enough: Enough = never,
         control: ControlVariates | None = None,
         progress: Progress | None = None,
+        mask: NDArray[np.bool_] | None = None,
     ) -> Trained:
         """FedAvg: the plan's optimiser over shuffled batches, `delta = w' - w` (McMahan et al. 2017, ClientUpdate).
 
@@ -74,10 +75,7 @@ class LiteRtTrainer:
         rate = runtime.manifest.learning_rate if local.learning_rate is None else local.learning_rate
         step: _PlanSteps | _OwnSteps = _PlanSteps(runtime, rate)
         if algorithm is Algorithm.FEDPROX:
-            mu = local.proximal_mu
-            step = _OwnSteps(
-                runtime, begun.vector, lambda w, g: proximal_step(w, g, checkpoint, learning_rate=rate, mu=mu)
-            )
+            step = _OwnSteps(runtime, begun.vector, _proximal(checkpoint, rate, local.proximal_mu, mask))
         elif algorithm is Algorithm.SCAFFOLD:
             if control is None:
                 raise StateError("SCAFFOLD needs the control variates of device and server")
@@ -212,6 +210,16 @@ def _gradient(runtime: PlanRuntime, examples: Examples, interrupt: Interrupt, be
     if not math.isfinite(loss_sum):
         raise PlanError(f"the loss is {loss_sum} at the checkpoint")
     return Trained((total / rows).astype(np.float32), loss_sum / rows, rows, -(-rows // batch))
+
+
+def _proximal(anchor: NDArray[np.float32], rate: float, mu: float, mask: NDArray[np.bool_] | None) -> _Step:
+    """FedProx's steps. What the mask excludes has no slope: its gradient is left out, and it rests at the anchor."""
+
+    def step(weights: NDArray[np.float32], gradient: NDArray[np.float32]) -> NDArray[np.float32]:
+        slope = gradient if mask is None else np.where(mask, gradient, np.float32(0))
+        return proximal_step(weights, slope, anchor, learning_rate=rate, mu=mu)
+
+    return step
 
 
 def _check(interrupt: Interrupt) -> None:

@@ -83,6 +83,7 @@ class LocalTrainer(Protocol):
         enough: Enough = never,
         control: ControlVariates | None = None,
         progress: Progress | None = None,
+        mask: NDArray[np.bool_] | None = None,
     ) -> Trained:
         """Train on at least one checked example, from the weights of `checkpoint`, `(n,)` float32.
 
@@ -99,6 +100,7 @@ class LocalTrainer(Protocol):
             progress: what an `Interrupted` of this trainer held, in this process or an earlier one, with the same
                 other arguments: the result has the same bits as if training had not been interrupted. `rng` is not
                 used then.
+            mask: for FEDPROX, `(n,)`: only the values where it is True move.
         """
         ...
 

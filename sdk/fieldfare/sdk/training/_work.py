@@ -14,16 +14,16 @@ from fieldfare.core.aggregation import check_norm
 from fieldfare.core.errors import DataError, PlanError, StorageError, UpdateError, WeightsError
 from fieldfare.core.local_steps import ControlVariates
 from fieldfare.core.metrics import AFTER, BEFORE, LOSS, MetricSum
-from fieldfare.core.plans import Examples, Manifest, count_rows, read_manifest, take_rows, training_memory
+from fieldfare.core.plans import Examples, Manifest, count_rows, take_rows
 from fieldfare.core.server_optimizers import CONTROL
 from fieldfare.core.sessions import Assignment, WorkResult
 from fieldfare.core.tasks import Algorithm, Interruption, LocalTrainingSpec, NextRound
 from fieldfare.core.weights import TensorSpec, unpack_weights
 from fieldfare.protos.v1 import aggregator_pb2
 from fieldfare.sdk.store import ExampleSource
-from fieldfare.sdk.training._limits import NO_LIMITS, Limits
+from fieldfare.sdk.training._limits import NO_LIMITS, Limits, check_memory, time_limit
 from fieldfare.sdk.training._rest import Rest, Rested, Resting
-from fieldfare.sdk.training._trainer import Enough, Interrupt, Interrupted, LocalTrainer, Trained, never
+from fieldfare.sdk.training._trainer import Interrupt, Interrupted, LocalTrainer, Trained
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def do_work(
         Resting: training was interrupted, and rests.
     """
     try:
-        _check_memory(job.plan, limits)
+        check_memory(job.plan, limits)
         manifest = trainer.load(job.plan, job.assignment.plan.hex)
         vector = _checkpoint(job, manifest)
         if on_loaded is not None:
@@ -110,17 +110,6 @@ def do_work(
         return _failed(str(error))
 
 
-def _check_memory(plan: Path, limits: Limits) -> None:
-    """Refuse a plan that needs more memory than is allowed, before anything of it is loaded."""
-    if limits.memory_bytes is None:
-        return
-    manifest = read_manifest(plan)
-    needed = manifest.training_memory_bytes or training_memory(plan, manifest)
-    if needed > limits.memory_bytes:
-        allowed = limits.memory_bytes
-        raise PlanError(f"the plan needs about {needed:,} bytes of memory to train, and {allowed:,} are allowed")
-
-
 def _checkpoint(job: Job, manifest: Manifest) -> NDArray[np.float32]:
     try:
         specs, vector = unpack_weights(job.checkpoint.read_bytes())
@@ -141,11 +130,6 @@ def _server_control(job: Job, size: int) -> NDArray[np.float32]:
     if specs != (TensorSpec(CONTROL, "float32", (size,)),):
         raise WeightsError("the server's control variate is not one of the plan's weights")
     return vector
-
-
-def _time_limit(seconds: float, clock: Callable[[], float]) -> Enough:
-    end = clock() + seconds
-    return lambda: clock() >= end
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +182,7 @@ class _Training:
             algorithm=self.assignment.algorithm,
             rng=rng,
             interrupt=self.interrupt,
-            enough=never if seconds is None else _time_limit(seconds - so_far.spent_s, self.clock),
+            enough=time_limit(None if seconds is None else seconds - so_far.spent_s, self.clock),
             control=self.control,
             progress=so_far.progress,
         )
