@@ -19,8 +19,15 @@ Where things are:
     command            the `fieldfare` command
 """
 
-from importlib import metadata
-
 __all__ = ["VERSION"]
 
-VERSION = metadata.version("fieldfare")
+VERSION: str
+
+
+def __getattr__(name: str) -> str:
+    """`VERSION` when somebody asks for it: looking it up takes a tenth of what importing a device's SDK may."""
+    if name != "VERSION":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import metadata
+
+    return metadata.version("fieldfare")

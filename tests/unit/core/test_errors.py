@@ -2,6 +2,7 @@ import inspect
 
 import pytest
 
+from fieldfare import core
 from fieldfare.core import VERSION, errors
 from fieldfare.core.errors import ConfigError, FieldfareError, ModelError, TransportError, UpdateError
 
@@ -44,3 +45,8 @@ def test_transport_error_is_retryable_unless_said_otherwise():
 
 def test_version_is_that_of_the_distribution():
     assert VERSION.split(".")[0].isdigit()
+
+
+def test_the_package_has_nothing_but_its_version() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'VERSIONS'"):
+        core.VERSIONS  # noqa: B018

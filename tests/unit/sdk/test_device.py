@@ -1,9 +1,11 @@
 """What a device keeps, and what its import costs."""
 
+import re
 import stat
 import subprocess
 import sys
 import threading
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -16,8 +18,17 @@ SPECS = (TensorSpec("x", "float32", (1,)),)
 
 
 def test_importing_the_sdk_loads_no_runtime() -> None:
-    code = "import sys, fieldfare.sdk; print([m for m in ('ai_edge_litert', 'tensorflow', 'grpc') if m in sys.modules])"
+    """Nor what is needed only with the first check-in, the first key or the first reading of the machine."""
+    late = ("ai_edge_litert", "tensorflow", "grpc", "cryptography", "psutil", "importlib.metadata", "subprocess")
+    code = f"import sys, fieldfare.sdk; print([name for name in {late} if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_what_a_device_has_to_install() -> None:
+    """Nothing joins this list lightly; docs/dependencies.md says why each is there."""
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
+    names = {re.split("[<>=!~ ]", one)[0] for one in project["dependencies"]}
+    assert names == {"numpy", "grpcio", "protobuf", "ai-edge-litert", "cryptography", "psutil"}
 
 
 def test_the_namespace_has_no_init() -> None:

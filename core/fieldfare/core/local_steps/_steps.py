@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 _Vector = NDArray[np.float32]
 
+CONTROL = "control"
+"""SCAFFOLD's server control variate: its name in the optimiser's state, and in the weights file that devices fetch."""
+
 
 @dataclass(frozen=True, slots=True)
 class ControlVariates:

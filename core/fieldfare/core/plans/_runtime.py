@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,8 @@ from fieldfare.core.weights import join_tensors, split_vector
 @cache
 def runtime_version() -> str:
     """Such as "ai-edge-litert 2.3.0": what a device reports at check-in and what an exporter tried."""
+    from importlib import metadata
+
     return f"ai-edge-litert {metadata.version('ai-edge-litert')}"
 
 

@@ -5,11 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fieldfare.core.local_steps import CONTROL
 from fieldfare.core.server_optimizers._elementwise import elementwise
 from fieldfare.core.server_optimizers._protocol import State
-
-CONTROL = "control"
-"""The name of the server's control variate in the optimiser's state, and in the weights file that devices fetch."""
 
 
 @dataclass(frozen=True, slots=True)

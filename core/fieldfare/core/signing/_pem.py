@@ -1,14 +1,16 @@
-"""Keys as PEM files that other tools read too (`openssl pkey`): PKCS #8 and SubjectPublicKeyInfo (RFC 8410)."""
+"""Keys as PEM files that other tools read too (`openssl pkey`): PKCS #8 and SubjectPublicKeyInfo (RFC 8410).
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+`cryptography` is loaded with the first call, as in `_ed25519`.
+"""
 
 from fieldfare.core.errors import ConfigError
 
 
 def private_key_to_pem(seed: bytes) -> bytes:
     """The private key, not encrypted: the file's mode protects it."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
     return Ed25519PrivateKey.from_private_bytes(seed).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -20,6 +22,10 @@ def private_key_from_pem(pem: bytes) -> bytes:
     Raises:
         ConfigError: no PEM, another kind of key, or one that is encrypted.
     """
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
     try:
         key = serialization.load_pem_private_key(pem, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
@@ -33,6 +39,9 @@ def private_key_from_pem(pem: bytes) -> bytes:
 
 def public_key_to_pem(public_key: bytes) -> bytes:
     """The public key."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
     return Ed25519PublicKey.from_public_bytes(public_key).public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
@@ -44,6 +53,10 @@ def public_key_from_pem(pem: bytes) -> bytes:
     Raises:
         ConfigError: no PEM, or another kind of key.
     """
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
     try:
         key = serialization.load_pem_public_key(pem)
     except (ValueError, UnsupportedAlgorithm) as error:

@@ -4,8 +4,6 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
-from google.protobuf import json_format, message_factory
-
 from fieldfare.core.encodings import KNOWN_STAGES
 from fieldfare.core.errors import ConfigError
 from fieldfare.core.tasks._spec import TaskSpec
@@ -30,6 +28,8 @@ def task_spec_from_mapping(mapping: Mapping[str, Any]) -> TaskSpec:
     Raises:
         ConfigError: an unknown key (with the nearest known one), a value of the wrong type, a field out of its bounds.
     """
+    from google.protobuf import json_format
+
     # Safe: `_checked` has parsed every value by itself.
     tree = _checked(mapping, task_pb2.TaskSpec.DESCRIPTOR, "")
     return TaskSpec.from_proto(json_format.ParseDict(tree, task_pb2.TaskSpec()))
@@ -61,6 +61,8 @@ def _value(value: Any, known: Any, dotted: str) -> Any:
         if not isinstance(value, Mapping):
             raise ConfigError(f"must be a table, got {value!r}", field=dotted)
         return _checked(value, known.message_type, f"{dotted}.")
+    from google.protobuf import json_format, message_factory
+
     try:
         # Safe: a throw-away message of one field; the words of json_format name the type that was expected.
         json_format.ParseDict({known.name: value}, message_factory.GetMessageClass(known.containing_type)())

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import psutil
-
 
 @dataclass(frozen=True, slots=True)
 class Times:
@@ -23,6 +21,8 @@ class Times:
 
 def read_times() -> Times:
     """The operating system's count."""
+    import psutil
+
     all_of_them, own = psutil.cpu_times(), psutil.Process().cpu_times()
     # Safe: what guests use is in user time already; waiting for a disk is no work.
     counted = {name: value for name, value in all_of_them._asdict().items() if not name.startswith("guest")}
@@ -56,4 +56,6 @@ class Load:
 
 
 def _minute_average() -> float:
+    import psutil
+
     return float(psutil.getloadavg()[0]) / (psutil.cpu_count() or 1)

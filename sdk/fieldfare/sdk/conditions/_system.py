@@ -7,8 +7,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-import psutil
-
 from fieldfare.sdk.conditions._linux import group_free_bytes, hottest, hottest_zone
 from fieldfare.sdk.conditions._load import Load
 from fieldfare.sdk.conditions._network import Network, read_network
@@ -24,7 +22,7 @@ _T = TypeVar("_T")
 
 
 class SystemProbe:
-    """A `Probe` that asks psutil and, on Linux, files that anybody may read.
+    """A `Probe` that asks psutil, loaded with the first reading, and on Linux files that anybody may read.
 
     A reading is kept for a while and then taken anew. A machine without a battery is on power. None stands for: no
     sensor of temperature; no logind to tell of people; a network on a system other than Linux. Not for several threads
@@ -60,12 +58,12 @@ class SystemProbe:
 
     def on_power(self) -> bool | None:
         """Whether it is plugged in; True without a battery, None for a battery that does not say."""
-        battery = self._kept_for(self._fresh, "battery", psutil.sensors_battery)
+        battery = self._kept_for(self._fresh, "battery", _battery)
         return True if battery is None else battery.power_plugged
 
     def battery_percent(self) -> float | None:
         """0 to 100; 100 without a battery."""
-        battery = self._kept_for(self._fresh, "battery", psutil.sensors_battery)
+        battery = self._kept_for(self._fresh, "battery", _battery)
         return _FULL if battery is None else float(battery.percent)
 
     def network(self) -> Network:
@@ -105,6 +103,8 @@ class SystemProbe:
         return None if self._loginctl is None else ask_idle(self._loginctl, time.monotonic())
 
     def _temperature(self) -> float | None:
+        import psutil
+
         found = hottest_zone(self._root)
         # psutil has no sensors on macOS and Windows.
         if found is not None or not hasattr(psutil, "sensors_temperatures"):
@@ -112,6 +112,14 @@ class SystemProbe:
         return hottest(one.current for sensors in psutil.sensors_temperatures().values() for one in sensors)
 
     def _free_memory(self) -> int:
+        import psutil
+
         free = int(psutil.virtual_memory().available)
         limit = group_free_bytes(self._root)
         return free if limit is None else min(free, limit)
+
+
+def _battery() -> Any:
+    import psutil
+
+    return psutil.sensors_battery()

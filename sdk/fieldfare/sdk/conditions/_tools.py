@@ -1,6 +1,5 @@
 """Commands of the operating system that tell what no file does."""
 
-import subprocess
 from datetime import timedelta
 
 _ASK_S = 2.0
@@ -34,6 +33,8 @@ def ask_idle(loginctl: str, monotonic_s: float) -> timedelta | None:
 
 
 def _ask(command: list[str]) -> str:
+    import subprocess
+
     try:
         # Safe: the arguments are ours or the kernel's, one each; nothing passes through a shell.
         answer = subprocess.run(command, capture_output=True, text=True, timeout=_ASK_S, check=False)  # noqa: S603

@@ -2,9 +2,6 @@
 
 from pathlib import Path
 
-import psutil
-
-from fieldfare.core import VERSION
 from fieldfare.core.encodings import KNOWN_STAGES
 from fieldfare.core.errors import ConfigError
 from fieldfare.core.plans import runtime_version
@@ -31,7 +28,11 @@ def public_key(source: Path | bytes) -> bytes:
 
 
 def capabilities(limits: Limits) -> aggregator_pb2.Capabilities:
-    """What the device tells of itself at check-in; of memory no more than the app allows."""
+    """What the device tells of itself at check-in; of memory no more than the app allows. Loads psutil."""
+    import psutil
+
+    from fieldfare.core import VERSION
+
     memory = psutil.virtual_memory().total
     return aggregator_pb2.Capabilities(
         sdk=f"fieldfare {VERSION}",

@@ -1,7 +1,7 @@
 """Moments that a later process can measure from, though somebody may have set the clock in between."""
 
+import os
 import time
-import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Protocol
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 # One for each process, where the system has no name for its start.
-_PROCESS = f"process {uuid.uuid4()}"
+_PROCESS = f"process {os.urandom(16).hex()}"
 
 
 class RunningClock(Protocol):

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from fieldfare.core.aggregation import check_norm
 from fieldfare.core.errors import DataError, PlanError, StorageError, UpdateError, WeightsError
-from fieldfare.core.local_steps import ControlVariates
+from fieldfare.core.local_steps import CONTROL, ControlVariates
 from fieldfare.core.metrics import AFTER, BEFORE, LOSS, MetricSum
 from fieldfare.core.plans import Examples, Manifest, count_rows, take_rows
-from fieldfare.core.server_optimizers import CONTROL
 from fieldfare.core.sessions import Assignment, WorkResult
 from fieldfare.core.tasks import Algorithm, Interruption, LocalTrainingSpec, NextRound
 from fieldfare.core.weights import TensorSpec, unpack_weights
