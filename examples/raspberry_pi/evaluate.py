@@ -213,7 +213,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--data", type=Path, metavar="NPZ", help="uci_har.npz (default: in the folder of FIELDFARE_DATA)")
     add("--output", type=Path, metavar="DIR", help="keep plan, devices and the aggregator's state here")
     add("--short", action="store_true", help=f"{_SHORT['rounds']} rounds on few windows: under a minute")
-    add("--rounds", type=int, default=40, metavar="N", help="training rounds (%(default)s)")
+    add("--rounds", type=int, default=60, metavar="N", help="training rounds (%(default)s)")
     add("--epochs", type=int, default=2, metavar="N", help="passes over a device's windows in a round (%(default)s)")
     add("--max-examples", type=int, default=100_000, metavar="N", help="newest windows of a device that are used")
     add("--processes", type=int, default=2, metavar="N", help="worker processes for the devices (%(default)s)")

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 
 from examples.raspberry_pi.activity import ACTIVITIES, RATE_HZ, SPECS, STEP, UNKNOWN, Reading
@@ -22,8 +23,11 @@ from examples.raspberry_pi.lines import parse_lines
 from examples.raspberry_pi.recogniser import Recogniser, Recognition
 from examples.raspberry_pi.recordings import load_recordings, replay
 from fieldfare.core.errors import ConfigError, FieldfareError
-from fieldfare.sdk import ExampleStore
+from fieldfare.sdk import ExampleStore, StoreLimits
 from fieldfare.sdk.device import DeviceFolder, Predictor
+
+_LIMITS = StoreLimits(max_examples=20_000, max_age=timedelta(days=90))
+"""Seven hours of windows in 95 MB: an SD card is small, and the newest say best how somebody moves."""
 
 Say = Callable[[str], None]
 
@@ -46,7 +50,7 @@ def run(options: argparse.Namespace, stop: threading.Event, say: Say) -> None:
     """Recognise window after window and print a line where the activity changes; at the end, how much it was."""
     with ExitStack() as stack:
         readings = _readings(options, stop, stack)
-        store = stack.enter_context(ExampleStore.create(options.store, SPECS))
+        store = stack.enter_context(ExampleStore.create(options.store, SPECS, limits=_LIMITS))
         predictor = Predictor(DeviceFolder(options.folder, create=True))
         report = _Report(say, every_window=options.every_window)
         recogniser = Recogniser(store, predictor.predict)

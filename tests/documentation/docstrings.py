@@ -7,6 +7,7 @@ import re
 import textwrap
 from typing import Any
 
+Function = ast.FunctionDef | ast.AsyncFunctionDef
 _LONGEST_SIGNATURE = 110
 _SECTION = re.compile(r"^(Args|Attributes|Returns|Raises|Yields)( \([^)]*\))?:$")
 _ITEM = re.compile(r"^(\*{0,2}[\w.]+(?:, [\w.]+)*): (.*)$", re.DOTALL)
@@ -62,21 +63,22 @@ def class_source(one: type) -> ast.ClassDef:
     return found
 
 
-def function_source(one: Any) -> ast.FunctionDef:
+def function_source(one: Any) -> Function:
     """The syntax tree of a function."""
     (found,) = ast.parse(textwrap.dedent(inspect.getsource(one))).body
-    assert isinstance(found, ast.FunctionDef)
+    assert isinstance(found, Function)
     return found
 
 
-def signature(function: ast.FunctionDef, *, name: str = "") -> str:
+def signature(function: Function, *, name: str = "") -> str:
     """Such as `add(example: Mapping[str, Any], *, key: str | None = None) -> int`; long ones in several lines."""
     arguments = copy.deepcopy(function.args)
     if arguments.args and arguments.args[0].arg in {"self", "cls"}:
         del arguments.args[0]
     returns = "" if function.returns is None or function.name == "__init__" else f" -> {ast.unparse(function.returns)}"
     _Public().visit(arguments)
-    return _call(name or function.name, _one_by_one(arguments), returns)
+    begin = "async " if isinstance(function, ast.AsyncFunctionDef) else ""
+    return _call(begin + (name or function.name), _one_by_one(arguments), returns)
 
 
 def _one_by_one(arguments: ast.arguments) -> list[str]:
@@ -110,7 +112,7 @@ class _Public(ast.NodeTransformer):
         return ast.Constant(...) if node.id.startswith("_") else node
 
 
-def decorators(function: ast.FunctionDef) -> set[str]:
+def decorators(function: Function) -> set[str]:
     """Names of its decorators."""
     return {ast.unparse(one).partition("(")[0] for one in function.decorator_list}
 

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from tests.documentation.docstrings import (
+    Function,
     as_markdown,
     class_source,
     constants,
@@ -23,20 +24,8 @@ from tests.documentation.docstrings import (
 
 PAGE = Path(__file__).parents[2] / "docs" / "sdk_reference.md"
 FACE = "fieldfare.sdk"
-PACKAGES = (
-    "store",
-    "device",
-    "conditions",
-    "training",
-    "personal",
-    "transport",
-    "enrollment",
-    "ledger",
-    "cache",
-    "outbox",
-    "reading",
-)
-"""Of `fieldfare.sdk`, in the order of the page."""
+_PRIVATE = {"commands", "controls", "py.typed"}
+"""The commands have their own help; the control variates are read by nobody but the device."""
 GIVEN_BACK = {
     "fieldfare.core.sessions": ("Participation", "Ended", "Assignment", "RetrySettings"),
     "fieldfare.core.metrics": ("MetricSum",),
@@ -66,7 +55,7 @@ def page() -> str:
     shown = set(face.__all__)
     parts = [_INTRO, _contents(), f"## {FACE}\n\n{_FACE_INTRO}", *_names(face, sorted(face.__all__))]
     parts.append(f"## Packages of {FACE}\n\n{_REST_INTRO}")
-    for name in PACKAGES:
+    for name in packages():
         module = import_module(f"{FACE}.{name}")
         further = [one for one in module.__all__ if one not in shown]
         if further:
@@ -79,6 +68,13 @@ def page() -> str:
         parts += [f"### {name}", *_names(import_module(name), wanted, depth=4)]
     parts.append(f"## Errors\n\n{_ERRORS_INTRO}\n\n{_errors()}")
     return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def packages() -> list[str]:
+    """Public modules and packages of `fieldfare.sdk`."""
+    folder = Path(import_module(FACE).__file__ or "").parent
+    found = {path.name.removesuffix(".py") for path in folder.iterdir() if not path.name.startswith(("_", "."))}
+    return sorted(found - _PRIVATE)
 
 
 def _contents() -> str:
@@ -106,7 +102,7 @@ def _told(name: str, one: Any, module: ModuleType) -> Iterator[str]:
 
 def _class(one: type) -> Iterator[str]:
     source = class_source(one)
-    methods = [child for child in source.body if isinstance(child, ast.FunctionDef)]
+    methods = [child for child in source.body if isinstance(child, Function)]
     made = next((child for child in methods if child.name == "__init__"), None)
     if issubclass(one, enum.Enum):
         yield "One of " + ", ".join(f"`{member.name}`" for member in one) + "."
@@ -120,7 +116,7 @@ def _class(one: type) -> Iterator[str]:
             yield _method(method, one.__name__)
 
 
-def _method(method: ast.FunctionDef, owner: str) -> str:
+def _method(method: Function, owner: str) -> str:
     marks = decorators(method)
     told = as_markdown(ast.get_docstring(method) or "")
     if "property" in marks:
