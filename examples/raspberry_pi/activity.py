@@ -29,7 +29,7 @@ INPUT, TARGET = "window", "label"
 SPECS = (TensorSpec(INPUT, "float32", (WINDOW, len(CHANNELS))), TensorSpec(TARGET, "int32", ()))
 POPULATION = "activity"
 BATCH_SIZE = 16
-LEARNING_RATE = 0.05
+LEARNING_RATE = 0.1
 
 Values = NDArray[np.float32]
 

@@ -20,7 +20,7 @@ def build_model(seed: int = 1) -> Any:
     inputs = keras.Input((WINDOW, len(CHANNELS)), name=INPUT)
     hidden = layers.Normalization(mean=_MEANS, variance=[one**2 for one in _DEVIATIONS])(inputs)
     # People carry themselves differently: without it the posture of 21 is learnt by heart.
-    hidden = layers.GaussianNoise(0.3)(hidden)
+    hidden = layers.GaussianNoise(0.6)(hidden)
     for filters, width in ((24, 9), (32, 7)):
         hidden = layers.Conv1D(filters, width, strides=2, padding="same")(hidden)
         # Of one window alone: statistics of a batch would be those of one person.
