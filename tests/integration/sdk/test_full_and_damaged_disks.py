@@ -66,6 +66,18 @@ def test_a_full_disk_refuses_examples_and_loses_none(small_disk: Path) -> None:
     assert sorted(one.name for one in small_disk.iterdir()) == ["s.db"]
 
 
+def test_examples_that_no_disk_has_room_for(small_disk: Path) -> None:
+    """More than SQLite holds in memory: the disk is full in the middle of the transaction, not at its end."""
+    huge = {"x": np.ones((300_000, 1), np.float32), "y": np.ones((300_000, 1), np.float32)}
+    with ExampleStore.create(small_disk / "s.db", MANIFEST.example_specs) as store:
+        store.add(ONE)
+        with pytest.raises(StorageError, match="full"):
+            store.add_many(huge)
+        assert store.count() == 1
+        store.add(ONE)
+        assert store.count() == 2
+
+
 def test_a_store_that_cannot_be_made_leaves_nothing(small_disk: Path) -> None:
     filler = fill(small_disk)
     with pytest.raises(StorageError, match=r"new\.db"):
