@@ -10,7 +10,6 @@ from examples.keyboard.words import LENGTH, SPECIAL
 from fieldfare.converters import export_keras
 from fieldfare.core.plans import Manifest
 
-WIDTH = 64
 BATCH_SIZE = 8
 _ZIPF_OFFSET = 2.7
 _NEVER = -12.0
@@ -39,7 +38,7 @@ class WordFrequency(keras.layers.Layer):
         return logits + self.bias
 
 
-def build_model(ids: int, *, seed: int, width: int = WIDTH) -> Any:
+def build_model(ids: int, *, seed: int, width: int) -> Any:
     """The model for so many ids: "ids" `(LENGTH,)` int32 to logits `(LENGTH, ids)`; padding is masked.
 
     The output layer shares the embedding's table (Press and Wolf 2017): half of the weights need not travel.

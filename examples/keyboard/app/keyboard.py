@@ -20,6 +20,9 @@ from fieldfare.sdk import Conditions, Device, ExampleStore, Ledger
 
 PLAN, VOCABULARY = "plan.tflite", "vocabulary.txt"
 HELD_OUT_SHARE = 0.2
+LEAST_EXAMPLES = 4
+"""To train on, before the device calls anybody."""
+
 _RETRY = RetrySettings(first=timedelta(milliseconds=500), longest=timedelta(minutes=1), wait=timedelta(seconds=5))
 
 
@@ -51,7 +54,6 @@ class Keyboard:
 
     Args:
         settings: see there.
-        tell: told what the device does, in words; called from any thread.
 
     Raises:
         NotFoundError: no model.
@@ -59,8 +61,8 @@ class Keyboard:
         StorageError: the folder cannot be used.
     """
 
-    def __init__(self, settings: KeyboardSettings, tell: Callable[[str], None]) -> None:
-        self._settings, self._tell = settings, tell
+    def __init__(self, settings: KeyboardSettings) -> None:
+        self._settings = settings
         self._vocabulary = Vocabulary.read(settings.model / VOCABULARY)
         plan = settings.model / PLAN
         if not plan.is_file():
@@ -71,16 +73,34 @@ class Keyboard:
             settings.folder / "examples.db", self._first.manifest.example_specs, held_out_share=HELD_OUT_SHARE
         )
         self._device = self._open_device()
-        self._background = Background(self._device, tell)
+        self._tell: Callable[[str], None] | None = None
+        self._background: Background | None = None
 
     @property
     def ledger(self) -> Ledger:
         """Every message that left this device."""
         return self._device.ledger
 
-    def start(self) -> None:
-        """Begin to take part, in a thread of its own."""
-        self._background.start()
+    @property
+    def folder(self) -> Path:
+        """Where everything is that this person typed, and what was made from it."""
+        return self._settings.folder
+
+    def start(self, tell: Callable[[str], None]) -> None:
+        """Take part, in a thread of its own, as soon as there are a few examples; before that nothing is sent at all.
+
+        Args:
+            tell: told what the device does, in words; called from any thread.
+        """
+        self._tell = tell
+        self._begin()
+
+    def pause(self) -> None:
+        """Take part no more, until the next `start`; gives up what is being done, between two steps."""
+        self._tell = None
+        if self._background is not None:
+            self._background.close()
+            self._background = None
 
     def suggest(self, draft: str) -> tuple[str, ...]:
         """Up to three words for a draft, the likeliest first."""
@@ -95,7 +115,11 @@ class Keyboard:
             How many examples it made; none where it has no word.
         """
         examples = examples_of(self._vocabulary, [message])
-        return self._store.add_many(examples) if examples["ids"].size else 0
+        if not examples["ids"].size:
+            return 0
+        added = self._store.add_many(examples)
+        self._begin()
+        return added
 
     def kept(self) -> int:
         """Examples in the store."""
@@ -108,17 +132,16 @@ class Keyboard:
 
         Returns:
             How many examples were deleted.
+
+        Raises:
+            StateError: it takes part: `pause` first.
         """
-        self._background.close()
-        deleted = self._store.delete(everything=True)
         self._device.forget()
-        self._background = Background(self._device, self._tell)
-        self._background.start()
-        return deleted
+        return self._store.delete(everything=True)
 
     def close(self) -> None:
         """End the background work, and close every file. May be called twice."""
-        self._background.close()
+        self.pause()
         self._device.close()
         self._store.close()
 
@@ -129,6 +152,16 @@ class Keyboard:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+    def _begin(self) -> None:
+        if self._tell is None or self._background is not None:
+            return
+        missing = LEAST_EXAMPLES - self._store.count(held_out=False)
+        if missing > 0:
+            self._tell(f"nothing is sent before there is more to learn from: {missing} examples are missing")
+            return
+        self._background = Background(self._device, self._tell)
+        self._background.start()
 
     def _open_device(self) -> Device:
         settings = self._settings

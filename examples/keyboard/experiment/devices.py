@@ -1,6 +1,5 @@
 """What runs in a worker process: the devices of a round, a few at a time, each the one that ships."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -26,6 +25,7 @@ class Town:
 
     Attributes:
         data: the file of roles.
+        names: the roles that live here, in the order of their numbers.
         folder: gets a folder for each device, with its store, ledger, outbox and cache.
         vocabulary: the file of words.
         plan: names the tensors of an example.
@@ -36,6 +36,7 @@ class Town:
     """
 
     data: Path
+    names: tuple[str, ...]
     folder: Path
     vocabulary: Path
     plan: Path
@@ -50,7 +51,8 @@ class Residents:
 
     def __init__(self, town: Town) -> None:
         self._town = town
-        self._roles = read_roles(town.data)
+        every = {role.name: role for role in read_roles(town.data)}
+        self._roles = [every[name] for name in town.names]
         self._vocabulary = Vocabulary.read(town.vocabulary)
         self._specs = read_manifest(town.plan).example_specs
         self._trainers: SimpleQueue[LiteRtTrainer] = SimpleQueue()
@@ -104,7 +106,6 @@ _RESIDENTS: list[Residents] = []
 
 def settle(town: Town) -> None:
     """Begin a worker process."""
-    os.nice(1)
     _RESIDENTS.append(Residents(town))
 
 

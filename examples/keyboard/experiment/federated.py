@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from examples.keyboard.experiment.devices import Town, settle, take_part
 from examples.keyboard.roles import Role
 from fieldfare.aggregator import AdminClient, Aggregator, ServerSettings
-from fieldfare.core.errors import StateError
+from fieldfare.core.errors import ConfigError, StateError
 from fieldfare.core.rounds import PaceSettings
 from fieldfare.core.tasks import AggregationSpec, Algorithm, CohortSpec, LocalTrainingSpec, TaskSpec
 from fieldfare.core.weights import unpack_weights
@@ -30,14 +30,26 @@ Weights = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
+class Phase:
+    """A task of its own, which begins with the weights that the one before it ended with.
+
+    Attributes:
+        rounds: so many checkpoints.
+        server_learning_rate: of FedAdam (Reddi et al. 2021) on the aggregator.
+    """
+
+    rounds: int
+    server_learning_rate: float
+
+
+@dataclass(frozen=True, slots=True)
 class FederatedSettings:
     """How the federation trains.
 
     Attributes:
-        rounds: checkpoints after the first.
+        phases: one after the other.
         cohort: devices in a round, drawn anew for each.
         learning_rate: of the devices' SGD.
-        server_learning_rate: of FedAdam (Reddi et al. 2021) on the aggregator.
         adaptivity: of FedAdam.
         epochs: passes of a device over its examples in a round.
         max_examples: a device trains on its newest so many.
@@ -46,10 +58,9 @@ class FederatedSettings:
         seed: draws the cohorts, and shuffles.
     """
 
-    rounds: int
+    phases: tuple[Phase, ...]
     cohort: int
     learning_rate: float
-    server_learning_rate: float
     adaptivity: float
     epochs: int
     max_examples: int
@@ -57,13 +68,13 @@ class FederatedSettings:
     threads: int
     seed: int
 
-    def task(self) -> TaskSpec:
-        """The task that is submitted."""
+    def task(self, phase: Phase) -> TaskSpec:
+        """The task of a phase."""
         cohort = CohortSpec(self.cohort, self.cohort, 1.0, _LIMIT, _LIMIT)
         return TaskSpec(
             "next-words",
             POPULATION,
-            rounds=self.rounds,
+            rounds=phase.rounds,
             training=cohort,
             evaluation=cohort,
             evaluate_every=0,
@@ -72,7 +83,7 @@ class FederatedSettings:
             ),
             aggregation=AggregationSpec(
                 algorithm=Algorithm.FEDADAM,
-                server_learning_rate=self.server_learning_rate,
+                server_learning_rate=phase.server_learning_rate,
                 adaptivity=self.adaptivity,
                 min_snapshot_updates=min(2, self.cohort),
             ),
@@ -132,23 +143,29 @@ def train_federated(
             initargs=(replace(town, aggregator=aggregator.address, threads=settings.threads),),
         ) as workers,
     ):
-        task = admin.submit(plan, settings.task()).task_id
         began = time.monotonic()
-        for number in range(1, settings.rounds + 1):
-            chosen = rng.choice(len(roles), settings.cohort, replace=False)
-            # The ones with much to do first, dealt out one by one, so that the processes end at about the same time.
-            chosen = sorted(map(int, chosen), key=lambda one: -len(roles[one].training))
-            shares = [chosen[start :: settings.processes] for start in range(settings.processes)]
-            list(workers.map(take_part, shares))
-            on_round(number, _weights_after(admin, task, number))
-        status = admin.show(task, 0)
-        return Federated(
-            _weights(admin, status),
-            time.monotonic() - began,
-            sum(one.reported for one in status.rounds),
-            sum(one.bytes_up for one in status.rounds),
-            sum(one.bytes_down for one in status.rounds),
-        )
+        weights: Weights | None = None
+        rounds: list[task_pb2.RoundStatus] = []
+        for phase in settings.phases:
+            task = admin.submit(plan, settings.task(phase), weights=weights).task_id
+            for number in range(1, phase.rounds + 1):
+                chosen = rng.choice(len(roles), settings.cohort, replace=False)
+                # Those with much to do first, dealt out one by one, so that the processes end at about the same time.
+                order = sorted(map(int, chosen), key=lambda one: -len(roles[one].training))
+                shares = [order[start :: settings.processes] for start in range(settings.processes)]
+                list(workers.map(take_part, shares))
+                weights = _weights_after(admin, task, number)
+                on_round(len(rounds) + number, weights)
+            rounds.extend(admin.show(task, 0).rounds)
+    if weights is None:
+        raise ConfigError("needs at least one phase with a round", field="phases")
+    return Federated(
+        weights,
+        time.monotonic() - began,
+        sum(one.reported for one in rounds),
+        sum(one.bytes_up for one in rounds),
+        sum(one.bytes_down for one in rounds),
+    )
 
 
 def _weights_after(admin: AdminClient, task: str, rounds: int) -> Weights:
