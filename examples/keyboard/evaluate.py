@@ -19,7 +19,12 @@ def main(arguments: list[str] | None = None) -> int:
     make = short if options.short else full
     try:
         experiment = open_experiment(
-            options.output, options.data / FILE, make(options.seed, options.processes), options.seed, _say
+            options.output,
+            options.data / FILE,
+            make(options.seed, options.processes),
+            seed=options.seed,
+            resume=options.resume,
+            say=_say,
         )
         for name in options.stages:
             STAGES[name](experiment)
@@ -63,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--short", action="store_true", help="forty roles and a small model, in less than a minute")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=2, help="worker processes of the devices")
+    parser.add_argument("--resume", action="store_true", help="go on after the last phase of rounds that was finished")
     parser.add_argument("--stages", nargs="+", choices=tuple(STAGES), default=tuple(STAGES), help="default: all")
     return parser
 

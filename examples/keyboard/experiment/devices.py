@@ -66,7 +66,8 @@ class Residents:
         Raises:
             StateError: a device could not do the work.
         """
-        for _ in self._threads.map(self._wake, numbers):
+        # The one with much to do first, so that nobody is waited for at the end.
+        for _ in self._threads.map(self._wake, sorted(numbers, key=lambda one: -len(self._roles[one].training))):
             pass
 
     def _wake(self, number: int) -> None:

@@ -7,15 +7,15 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from examples.keyboard.experiment.devices import Town, settle, take_part
-from examples.keyboard.roles import Role
 from fieldfare.aggregator import AdminClient, Aggregator, ServerSettings
-from fieldfare.core.errors import ConfigError, StateError
+from fieldfare.core.errors import StateError
 from fieldfare.core.rounds import PaceSettings
 from fieldfare.core.tasks import AggregationSpec, Algorithm, CohortSpec, LocalTrainingSpec, TaskSpec
 from fieldfare.core.weights import unpack_weights
@@ -91,47 +91,56 @@ class FederatedSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Federated:
-    """What came of it.
+class Trained:
+    """What came of the phases so far.
 
     Attributes:
-        weights: the last checkpoint.
+        weights: the last checkpoint; None before the first phase: the plan's own.
+        phases: that are done.
+        rounds: of these phases.
         seconds: from the first round to the last.
         participations: reports that were counted.
         bytes_up: payload of all updates.
         bytes_down: payload of plans and checkpoints.
     """
 
-    weights: Weights
-    seconds: float
-    participations: int
-    bytes_up: int
-    bytes_down: int
+    weights: Weights | None = None
+    phases: int = 0
+    rounds: int = 0
+    seconds: float = 0.0
+    participations: int = 0
+    bytes_up: int = 0
+    bytes_down: int = 0
 
 
 def train_federated(
     plan: Path,
     town: Town,
-    roles: Sequence[Role],
     settings: FederatedSettings,
     state: Path,
+    *,
+    before: Trained,
     on_round: Callable[[int, Weights], None],
-) -> Federated:
-    """Run all rounds.
+    on_phase: Callable[[Trained], None],
+) -> Trained:
+    """Run the phases that are left.
 
     Who takes part in a round is drawn from the seed, each device shuffles by its own, and the aggregator's sums do not
-    depend on the order of arrival: the weights are the same for any number of processes and threads.
+    depend on the order of arrival: the weights are the same for any number of processes and threads, and whether the
+    phases are run at once or one by one.
 
     Args:
         plan: with the first weights in it.
         town: where the devices live; its aggregator is set here.
-        roles: one device each.
         settings: see there.
         state: the aggregator's folder.
+        before: the phases that are done.
         on_round: told each round's number and weights.
+        on_phase: told what there is after each phase.
     """
     logging.getLogger("fieldfare").setLevel(logging.ERROR)
     rng = np.random.default_rng(settings.seed)
+    cohorts = (rng.choice(len(town.names), settings.cohort, replace=False) for _ in count())
     context = multiprocessing.get_context("spawn")
     with (
         Aggregator(state, settings=ServerSettings(pace=_PACE)) as aggregator,
@@ -143,28 +152,32 @@ def train_federated(
             initargs=(replace(town, aggregator=aggregator.address, threads=settings.threads),),
         ) as workers,
     ):
-        began = time.monotonic()
-        weights: Weights | None = None
-        rounds: list[task_pb2.RoundStatus] = []
-        for phase in settings.phases:
+        for _ in range(before.rounds):
+            next(cohorts)
+        for phase in settings.phases[before.phases :]:
+            began = time.monotonic()
+            weights = before.weights
             task = admin.submit(plan, settings.task(phase), weights=weights).task_id
             for number in range(1, phase.rounds + 1):
-                chosen = rng.choice(len(roles), settings.cohort, replace=False)
-                # Those with much to do first, dealt out one by one, so that the processes end at about the same time.
-                order = sorted(map(int, chosen), key=lambda one: -len(roles[one].training))
+                order = sorted(map(int, next(cohorts)))
                 shares = [order[start :: settings.processes] for start in range(settings.processes)]
                 list(workers.map(take_part, shares))
                 weights = _weights_after(admin, task, number)
-                on_round(len(rounds) + number, weights)
-            rounds.extend(admin.show(task, 0).rounds)
-    if weights is None:
-        raise ConfigError("needs at least one phase with a round", field="phases")
-    return Federated(
+                on_round(before.rounds + number, weights)
+            before = _after(before, weights, admin.show(task, 0).rounds, time.monotonic() - began)
+            on_phase(before)
+    return before
+
+
+def _after(before: Trained, weights: Weights | None, rounds: Sequence[task_pb2.RoundStatus], seconds: float) -> Trained:
+    return Trained(
         weights,
-        time.monotonic() - began,
-        sum(one.reported for one in rounds),
-        sum(one.bytes_up for one in rounds),
-        sum(one.bytes_down for one in rounds),
+        before.phases + 1,
+        before.rounds + len(rounds),
+        before.seconds + seconds,
+        before.participations + sum(one.reported for one in rounds),
+        before.bytes_up + sum(one.bytes_up for one in rounds),
+        before.bytes_down + sum(one.bytes_down for one in rounds),
     )
 
 

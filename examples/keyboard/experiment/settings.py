@@ -39,7 +39,7 @@ def full(seed: int, processes: int) -> Settings:
         width=64,
         roles=0,
         federated=FederatedSettings(
-            phases=(Phase(160, 0.05), Phase(40, 0.015)),
+            phases=(Phase(60, 0.05), Phase(50, 0.02), Phase(30, 0.007)),
             cohort=48,
             learning_rate=4.0,
             adaptivity=1e-3,

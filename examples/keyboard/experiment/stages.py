@@ -3,9 +3,9 @@
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,12 @@ from fieldfare.core.errors import NotFoundError, StateError
 from fieldfare.core.files import write_atomically
 from fieldfare.core.plans import Examples, PlanRuntime, take_rows
 
+if TYPE_CHECKING:
+    from examples.keyboard.experiment.federated import Trained
+
 FIRST_PLAN = "untrained.tflite"
 FEDERATED_WEIGHTS = "federated.npy"
+_PROGRESS = "phases"
 Say = Callable[[str], None]
 
 
@@ -36,6 +40,7 @@ class Experiment:
         seed: of the model's first weights, the cohorts and every shuffling.
         roles: one device each.
         vocabulary: that all of them have.
+        resume: go on after the last phase that was finished.
         say: told how it goes.
     """
 
@@ -45,6 +50,7 @@ class Experiment:
     seed: int
     roles: tuple[Role, ...]
     vocabulary: Vocabulary
+    resume: bool
     say: Say
 
     def training(self) -> Examples:
@@ -72,14 +78,14 @@ class Experiment:
         return result
 
 
-def open_experiment(output: Path, data: Path, settings: Settings, seed: int, say: Say) -> Experiment:
+def open_experiment(output: Path, data: Path, settings: Settings, *, seed: int, resume: bool, say: Say) -> Experiment:
     """Read the data and make the vocabulary, from all roles that give their words, however few of them take part."""
     every = read_roles(data)
     vocabulary = public_vocabulary(every, size=settings.ids)
     roles = sorted(every, key=lambda role: -len(role.training))[: settings.roles] if settings.roles else every
     output.mkdir(parents=True, exist_ok=True)
     write_atomically(output / VOCABULARY, "\n".join(vocabulary.words).encode())
-    return Experiment(output, data, settings, seed, tuple(roles), vocabulary, say)
+    return Experiment(output, data, settings, seed, tuple(roles), vocabulary, resume, say)
 
 
 def run_baselines(experiment: Experiment) -> None:
@@ -99,7 +105,7 @@ def run_baselines(experiment: Experiment) -> None:
 
 def run_federated(experiment: Experiment) -> None:
     """Train over the devices; the plan with the trained weights is what an app ships."""
-    from examples.keyboard.experiment.federated import POPULATION, train_federated
+    from examples.keyboard.experiment.federated import POPULATION, Trained, train_federated
     from fieldfare.converters import weights_into_plan
 
     settings, output = experiment.settings, experiment.output
@@ -110,7 +116,7 @@ def run_federated(experiment: Experiment) -> None:
     rng = np.random.default_rng(experiment.seed)
     rows = len(held_out["ids"])
     look = take_rows(held_out, rng.choice(rows, min(rows, settings.look_examples), replace=False))
-    curve: list[tuple[int, float, float]] = []
+    before, curve = _resumed(experiment, runtime)
 
     def on_round(number: int, weights: NDArray[np.float32]) -> None:
         if number % settings.look_every:
@@ -118,7 +124,6 @@ def run_federated(experiment: Experiment) -> None:
         runtime.set_weights(weights)
         found = recall_of(plan_logits(runtime), look)
         curve.append((number, found.top1, found.top3))
-        np.save(output / FEDERATED_WEIGHTS, weights)
         experiment.say(f"round {number}: {words(found)} on {len(look['ids'])} examples")
 
     folders = [output / name for name in ("devices", "state")]
@@ -135,8 +140,16 @@ def run_federated(experiment: Experiment) -> None:
         threads=settings.federated.threads,
         seed=experiment.seed,
     )
-    done = train_federated(plan, town, experiment.roles, settings.federated, folders[1], on_round)
-    np.save(output / FEDERATED_WEIGHTS, done.weights)
+
+    def on_phase(done: Trained) -> None:
+        np.save(output / FEDERATED_WEIGHTS, done.weights)
+        experiment.write(_PROGRESS, curve=curve, **_without_weights(done))
+
+    done = train_federated(
+        plan, town, settings.federated, folders[1], before=before, on_round=on_round, on_phase=on_phase
+    )
+    if done.weights is None:
+        raise StateError("there is no phase to run")
     write_atomically(output / PLAN, weights_into_plan(plan.read_bytes(), done.weights))
     runtime.set_weights(done.weights)
     found = recall_of(plan_logits(runtime), held_out)
@@ -145,13 +158,28 @@ def run_federated(experiment: Experiment) -> None:
         recall=asdict(found),
         curve=curve,
         devices=len(experiment.roles),
-        participations=done.participations,
-        seconds=round(done.seconds),
-        bytes_up=done.bytes_up,
-        bytes_down=done.bytes_down,
         settings=asdict(settings.federated),
+        **_without_weights(done),
     )
     experiment.say(f"federated {words(found)} after {done.seconds:.0f} s")
+
+
+def _resumed(experiment: Experiment, runtime: PlanRuntime) -> "tuple[Trained, list[tuple[int, float, float]]]":
+    """The phases that an earlier run has finished, where it is to be resumed; else none."""
+    from examples.keyboard.experiment.federated import Trained
+
+    if not experiment.resume or not (experiment.output / f"{_PROGRESS}.json").is_file():
+        return Trained(), []
+    kept = experiment.read(_PROGRESS)
+    curve = [tuple(one) for one in kept.pop("curve")]
+    weights = np.load(experiment.output / FEDERATED_WEIGHTS)
+    if weights.shape != runtime.get_weights().shape:
+        raise StateError("the kept weights are of another model: run without --resume")
+    return Trained(weights, **kept), curve
+
+
+def _without_weights(done: "Trained") -> dict[str, Any]:
+    return {one.name: getattr(done, one.name) for one in fields(done) if one.name != "weights"}
 
 
 def run_central(experiment: Experiment) -> None:
