@@ -16,24 +16,24 @@ def add_conditions(parser: argparse.ArgumentParser) -> None:
         "when to work", "Looked at before a check-in and before every step of training. What cannot be read fails."
     )
     group.add_argument("--on-power", action="store_true", help="on mains power only, or without a battery")
-    group.add_argument("--min-battery", type=_number, default=0.0, metavar="PERCENT", help="with so much battery only")
+    group.add_argument("--min-battery", type=number, default=0.0, metavar="PERCENT", help="with so much battery only")
     group.add_argument("--unmetered", action="store_true", help="on a network that does not cost by the byte only")
     group.add_argument(
-        "--max-load", type=_number, default=100.0, metavar="PERCENT", help="while others use no more of the processor"
+        "--max-load", type=number, default=100.0, metavar="PERCENT", help="while others use no more of the processor"
     )
     group.add_argument(
-        "--user-idle", type=_number, default=0.0, metavar="SECONDS", help="once nobody has used the machine for so long"
+        "--user-idle", type=number, default=0.0, metavar="SECONDS", help="once nobody has used the machine for so long"
     )
     group.add_argument("--hours", metavar="HH:MM-HH:MM", help="at these hours of the local time; over midnight too")
-    group.add_argument("--max-temperature", type=_number, metavar="CELSIUS", help="while the machine is no hotter")
+    group.add_argument("--max-temperature", type=number, metavar="CELSIUS", help="while the machine is no hotter")
     group.add_argument(
         "--min-separation",
-        type=_number,
+        type=number,
         default=0.0,
         metavar="SECONDS",
         help="at the earliest so long after the last participation, also over restarts",
     )
-    group.add_argument("--min-memory", type=_number, default=0.0, metavar="MB", help="with so much free memory only")
+    group.add_argument("--min-memory", type=number, default=0.0, metavar="MB", help="with so much free memory only")
 
 
 def conditions_of(options: argparse.Namespace) -> Conditions:
@@ -54,8 +54,9 @@ def conditions_of(options: argparse.Namespace) -> Conditions:
     )
 
 
-def _number(text: str) -> float:
-    number = float(text)
-    if not -_LARGEST <= number <= _LARGEST:
+def number(text: str) -> float:
+    """A number of an option; none that is no number, or endless."""
+    value = float(text)
+    if not -_LARGEST <= value <= _LARGEST:
         raise argparse.ArgumentTypeError(f"{text} is no number that can be meant")
-    return number
+    return value

@@ -18,9 +18,12 @@ from fieldfare.core.errors import ConfigError, StorageError
 from fieldfare.core.files import load_npz
 from fieldfare.core.sessions import Ended, Participation
 from fieldfare.sdk.commands._conditions import conditions_of
+from fieldfare.sdk.commands._limits import limits_of
+from fieldfare.sdk.commands._personal import personal_words
 from fieldfare.sdk.commands._words import bytes_words, limits_words, participation_line, seconds_words
 from fieldfare.sdk.device import Device, DeviceFolder, Predictor
 from fieldfare.sdk.enrollment import enroll as enroll_device
+from fieldfare.sdk.personal import Personal
 from fieldfare.sdk.store import ExampleStore
 from fieldfare.sdk.training import LiteRtTrainer
 from fieldfare.sdk.transport import GrpcTransport, LedgeredTransport
@@ -84,6 +87,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
             trainer=LiteRtTrainer(options.threads),
             seed=options.seed,
             on_wait=_WaitsTold(console),
+            limits=limits_of(options),
+            personal=Personal() if options.personalise else None,
         ) as device,
     ):
         told: set[tuple[Ended, str]] = set()
@@ -141,6 +146,8 @@ def status(options: argparse.Namespace, console: Console) -> int:
     console.say(f"model     {model}")
     if (before := folder.models.previous) is not None:
         console.say(f"          version {before.version} of task {before.task} to fall back to")
+    if (record := folder.personal.record()) is not None:
+        console.say(f"own       {personal_words(record)}")
     console.say(f"report    {'none waits' if folder.outbox.is_empty else 'one waits for its receipt'}")
     console.say(f"cache     {bytes_words(folder.cache.size_bytes())}")
     with folder.open_ledger(create=False) as ledger:
@@ -151,7 +158,7 @@ def status(options: argparse.Namespace, console: Console) -> int:
 def predict(options: argparse.Namespace, console: Console) -> int:
     """`device predict`."""
     outputs: dict[str, Any] = Predictor(DeviceFolder(options.folder)).predict(
-        load_npz(options.inputs), previous=options.previous
+        load_npz(options.inputs), previous=options.previous, personal=not options.shared
     )
     try:
         with options.outputs.open("wb") as file:

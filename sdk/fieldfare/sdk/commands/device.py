@@ -9,6 +9,8 @@ from fieldfare.sdk.commands import _device
 from fieldfare.sdk.commands._conditions import add_conditions
 from fieldfare.sdk.commands._examples import configure_examples
 from fieldfare.sdk.commands._ledger import configure_ledger
+from fieldfare.sdk.commands._limits import add_limits
+from fieldfare.sdk.commands._personal import configure_personalise
 
 __all__ = ["COMMAND"]
 
@@ -21,6 +23,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     _configure_status(actions)
     configure_ledger(actions)
     _configure_predict(actions)
+    configure_personalise(actions)
 
 
 def _add_tls(parser: argparse.ArgumentParser) -> None:
@@ -88,6 +91,10 @@ def _configure_run(actions: "argparse._SubParsersAction[argparse.ArgumentParser]
         help="end once there was nothing to do for so long",
     )
     run.add_argument("--threads", type=int, default=1, metavar="N", help="threads to train with (default: 1)")
+    add_limits(run)
+    run.add_argument(
+        "--personalise", action="store_true", help="adapt every new checkpoint to the examples, for `device predict`"
+    )
     run.add_argument("--seed", type=int, metavar="N", help="makes shuffling repeat")
     add_conditions(run)
     run.set_defaults(run=_device.run)
@@ -114,6 +121,7 @@ def _configure_predict(actions: "argparse._SubParsersAction[argparse.ArgumentPar
         epilog="Example: fieldfare device predict --folder device inputs.npz outputs.npz",
     )
     predict.add_argument("--folder", type=Path, required=True, metavar="FOLDER", help="the device's folder")
+    predict.add_argument("--shared", action="store_true", help="though the device has weights of its own")
     predict.add_argument("--previous", action="store_true", help="with the checkpoint before the last one")
     predict.add_argument("inputs", type=Path, metavar="INPUTS", help="NPZ: one array an input, under its name")
     predict.add_argument("outputs", type=Path, metavar="OUTPUTS", help="NPZ to write")
