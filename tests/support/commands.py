@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,9 +66,9 @@ def _read(stream: IO[str] | None, into: list[str]) -> None:
 
 
 @contextmanager
-def started(*argv: str | Path, cwd: Path = ROOT) -> Iterator[Running]:
-    """A `fieldfare` command that is killed at the block's end, if it has not ended by then."""
-    command = [*FIELDFARE, *map(str, argv)]
+def started(*argv: str | Path, cwd: Path = ROOT, program: Sequence[str] = FIELDFARE) -> Iterator[Running]:
+    """A `fieldfare` or other command that is killed at the block's end, if it has not ended by then."""
+    command = [*program, *map(str, argv)]
     with subprocess.Popen(
         command, cwd=cwd, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
