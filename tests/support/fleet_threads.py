@@ -11,6 +11,7 @@ from typing import Any
 
 from fieldfare.core.sessions import Ended, Participation, RetrySettings
 from fieldfare.sdk import Device, ExampleStore, GrpcTransport
+from fieldfare.sdk.cache import DEFAULT_LIMIT_BYTES
 
 EAGER = RetrySettings(
     tries=5,
@@ -30,6 +31,7 @@ class Member:
         patience: how long a call may be without an answer, and a transfer without a move; None for what ships.
         slowest_bytes_per_s: with it, how slow an upload may be.
         retry: how failing calls are met.
+        cache_limit_bytes: of its cache.
     """
 
     folder: Path
@@ -41,6 +43,7 @@ class Member:
     tls_ca: Path | None = None
     patience: timedelta | None = None
     slowest_bytes_per_s: float = 1e6
+    cache_limit_bytes: int = DEFAULT_LIMIT_BYTES
     retry: RetrySettings = EAGER
 
     def device(self, stack: ExitStack, population: str) -> Device:
@@ -59,6 +62,7 @@ class Member:
                 store=self.store,
                 seed=self.seed,
                 retry=self.retry,
+                cache_limit_bytes=self.cache_limit_bytes,
             )
         )
 

@@ -41,7 +41,7 @@ def enroll(options: argparse.Namespace, console: Console) -> int:
     )
     now = datetime.now(UTC)
     try:
-        folder.lock.acquire()
+        folder.acquire()
         with folder.open_ledger() as ledger:
             recorded = LedgeredTransport(transport, ledger, lambda: now)
             member = enroll_device(recorded, folder.membership, folder.device_id(), key, now)

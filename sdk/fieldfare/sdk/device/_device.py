@@ -200,7 +200,7 @@ class Device:
         if not self._running.acquire(blocking=False):
             raise StateError("this device is running in another thread already")
         try:
-            self._folder.lock.acquire()
+            self._folder.acquire()
             if (held := self._held(stop, early=early)) is not None:
                 return held
             participation = self._participate(stop, replace(self._retry, wait=wait))
@@ -319,7 +319,7 @@ class Device:
         if not self._running.acquire(blocking=False):
             raise StateError("this device is running in another thread: it personalises by itself")
         try:
-            self._folder.lock.acquire()
+            self._folder.acquire()
             return self._personaliser.run(self._interrupted_by(stop))
         finally:
             self._running.release()
@@ -345,7 +345,7 @@ class Device:
         if not self._running.acquire(blocking=False):
             raise StateError("this device is running in another thread: stop it, then forget")
         try:
-            self._folder.lock.acquire()
+            self._folder.acquire()
             self._folder.forget()
         finally:
             self._running.release()

@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 from fieldfare.core.errors import NotFoundError, StorageError
-from fieldfare.core.files import OWNER_ONLY, write_atomically
+from fieldfare.core.files import HALF_WRITTEN, OWNER_ONLY, write_atomically
 from fieldfare.core.sessions import DEVICE_ID_BYTES
 from fieldfare.sdk.cache import DEFAULT_LIMIT_BYTES, ArtifactCache
 from fieldfare.sdk.controls import ControlStore
@@ -59,6 +59,22 @@ class DeviceFolder:
         self.personal = PersonalFile(self.path / "personal")
         self._models = self.path / "current.json"
         self._changing_models = threading.Lock()
+
+    def acquire(self) -> None:
+        """Take the lock, and remove what processes that were killed have left half-written.
+
+        Raises:
+            StateError: another process, or another `Device`, has it.
+            StorageError: the folder cannot be written.
+        """
+        if not self.lock.acquire():
+            return
+        try:
+            for left in (*self.path.rglob(f".*{HALF_WRITTEN}"), *self.path.glob(".ledger.db.*.new")):
+                left.unlink(missing_ok=True)
+        except OSError as error:
+            self.lock.release()
+            raise StorageError(f"the folder {self.path} cannot be tidied: {error.strerror}") from error
 
     def open_ledger(self, *, create: bool = True) -> Ledger:
         """The ledger; see `Ledger.open`."""

@@ -15,15 +15,18 @@ class FolderLock:
         self._path = path
         self._descriptor: int | None = None
 
-    def acquire(self) -> None:
+    def acquire(self) -> bool:
         """Take the lock; does nothing where it is held already.
+
+        Returns:
+            Whether it was not held before.
 
         Raises:
             StateError: another process, or another `Device`, has it.
             StorageError: the file cannot be made.
         """
         if self._descriptor is not None:
-            return
+            return False
         try:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, OWNER_ONLY)
         except OSError as error:
@@ -34,6 +37,7 @@ class FolderLock:
             os.close(descriptor)
             raise StateError(f"another device is running in {self._path.parent}: give each a folder") from error
         self._descriptor = descriptor
+        return True
 
     def release(self) -> None:
         """Let go. May be called twice."""
