@@ -59,7 +59,7 @@ class Trained:
 class LocalTrainer(Protocol):
     """Runs a plan. Keeps the last one loaded, so that the next round of the same task begins at once.
 
-    `tests/contract/trainer_contract.py` holds what every implementation must do; an app's own can be put through it.
+    `fieldfare.sdk.training.contract` holds what every implementation must do; an app's own can be put through it.
 
     Raises (each method):
         PlanError: the plan cannot be used, or fails in the runtime.
