@@ -1,15 +1,23 @@
 """Values that nothing but an example holds, and every form in which they might be written down."""
 
 import base64
+import bz2
+import json
+import lzma
+import re
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 _FLOATS = ("<f2", ">f2", "<f4", ">f4", "<f8", ">f8")
-_INTEGERS = ("<i4", ">i4", "<i8", ">i8", "<f4", "<f8")
+_INTEGERS = ("<i4", ">i4", "<i8", ">i8", "<f4", ">f4", "<f8", ">f8")
 _DECIMALS = (".4f", ".5f", ".6f", ".7g", ".9g", ".12g", ".17g", ".8e")
 _SENTENCE_PIECE = 12
+_PACKED = re.compile(rb"\x1f\x8b\x08|\x78[\x01\x5e\x9c\xda]|BZh[1-9]|\xfd7zXZ\x00")
+_LONGEST_UNPACKED = 1 << 22
+_UNPACKED_PIECE = 256
 
 Needles = dict[str, bytes]
 """What it is, in words, to its bytes."""
@@ -57,6 +65,34 @@ def search(wanted: Needles, haystacks: Mapping[str, bytes]) -> list[str]:
     return found
 
 
+def unpacked(haystacks: Mapping[str, bytes]) -> dict[str, bytes]:
+    """What is in every zlib, gzip, bzip2 and xz stream that begins anywhere in them, as far as it can be read."""
+    found = {}
+    for where, text in haystacks.items():
+        for match in _PACKED.finditer(text):
+            content = _unpack(match[0], text[match.start() :])
+            if content:
+                found[f"what is packed at {match.start()} of {where}"] = content
+    return found
+
+
+def _unpack(magic: bytes, text: bytes) -> bytes:
+    content = bytearray()
+    # 32 on top of the window's size: zlib finds out by itself which of its two headers it is.
+    decoder = {b"B": bz2.BZ2Decompressor, b"\xfd": lzma.LZMADecompressor}.get(
+        magic[:1], lambda: zlib.decompressobj(47)
+    )()
+    try:
+        # By small pieces, so that what comes before a damage is there.
+        for start in range(0, len(text), _UNPACKED_PIECE):
+            content += decoder.decompress(text[start : start + _UNPACKED_PIECE])
+            if decoder.eof or len(content) > _LONGEST_UNPACKED:
+                break
+    except (OSError, EOFError, lzma.LZMAError, zlib.error):
+        pass  # Safe: most of what looks like a beginning is none.
+    return bytes(content)
+
+
 def _hash(words: NDArray[np.uint32]) -> NDArray[np.uint32]:
     return (words * np.uint32(2654435761)) >> np.uint32(12)
 
@@ -75,7 +111,10 @@ def _row_forms(row: NDArray) -> Iterator[tuple[str, bytes]]:
             yield from _wrapped(f"text from {start}", piece.tobytes())
             for kind in ("<f4", ">f4", "<i4", "<i8", "<f8", "<f2"):
                 yield f"text from {start} as {kind}", piece.astype(kind).tobytes()
-            yield f"text from {start} as decimals", ", ".join(map(str, piece)).encode()
+            for kind in ("utf-16-le", "utf-16-be", "utf-32-le"):
+                yield f"text from {start} as {kind}", piece.tobytes().decode("latin-1").encode(kind)
+            for comma in (",", ", ", " "):
+                yield f"text from {start} as decimals, {comma!r}", comma.join(map(str, piece)).encode()
             yield f"text from {start} as escapes", "".join(f"\\x{one:02x}" for one in piece).encode()
         return
     for kind in _FLOATS if row.dtype.kind == "f" else _INTEGERS:
@@ -83,6 +122,10 @@ def _row_forms(row: NDArray) -> Iterator[tuple[str, bytes]]:
         if len(content) >= 8:
             yield kind, content
             yield from _wrapped(kind, content)
+    for what, numbers in (("float64", row.tolist()), ("float32", [float(str(one)) for one in row])):
+        if len(row) > 1:
+            yield f"JSON of {what}", json.dumps(numbers)[1:-1].encode()
+            yield f"JSON of {what} without spaces", json.dumps(numbers, separators=(",", ":"))[1:-1].encode()
 
 
 def _value_forms(value: np.generic) -> Iterator[tuple[str, bytes]]:
@@ -97,14 +140,28 @@ def _value_forms(value: np.generic) -> Iterator[tuple[str, bytes]]:
             yield from _wrapped(kind, content)
     number = value.item()
     if isinstance(number, int):
-        yield "decimal", str(number).encode()
-        yield "decimal in groups", f"{number:,}".encode()
-        yield "hex of the number", f"{number:x}".encode()
-        return
-    for form in _DECIMALS:
-        yield f"decimal {form}", format(number, form).encode()
-    yield "repr", repr(number).encode()
-    yield "repr float32", str(value).encode()
+        texts = {"decimal": str(number), "decimal in groups": f"{number:,}", "hex of the number": f"{number:x}"}
+        yield "varint", _varint(number)
+        yield "zigzag varint", _varint(2 * number if number >= 0 else -2 * number - 1)
+    else:
+        texts = {f"decimal {form}": format(number, form) for form in _DECIMALS}
+        texts |= {"repr": repr(number), "repr float32": str(value)}
+    for what, text in texts.items():
+        yield what, text.encode()
+        yield f"{what} as UTF-16", text.encode("utf-16-le")
+        yield f"{what} as big-endian UTF-16", text.encode("utf-16-be")
+        yield from (
+            (f"{what} in base64 at {shift}", piece) for shift, piece in enumerate(_base64_pieces(text.encode()))
+        )
+
+
+def _varint(number: int) -> bytes:
+    """As protobuf writes whole numbers."""
+    groups = []
+    while number > 127:
+        groups.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*groups, number])
 
 
 def _wrapped(form: str, content: bytes) -> Iterator[tuple[str, bytes]]:

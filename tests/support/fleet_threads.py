@@ -28,6 +28,7 @@ class Member:
 
     Attributes:
         tls_ca: for an aggregator with a certificate.
+        enrollment_key: for one that devices enrol with.
         patience: how long a call may be without an answer, and a transfer without a move; None for what ships.
         slowest_bytes_per_s: with it, how slow an upload may be.
         retry: how failing calls are met.
@@ -41,6 +42,7 @@ class Member:
     participations: list[Participation] = field(default_factory=list)
     errors: list[BaseException] = field(default_factory=list)
     tls_ca: Path | None = None
+    enrollment_key: str = ""
     patience: timedelta | None = None
     slowest_bytes_per_s: float = 1e6
     cache_limit_bytes: int = DEFAULT_LIMIT_BYTES
@@ -61,6 +63,7 @@ class Member:
                 population=population,
                 store=self.store,
                 seed=self.seed,
+                enrollment_key=self.enrollment_key,
                 retry=self.retry,
                 cache_limit_bytes=self.cache_limit_bytes,
             )

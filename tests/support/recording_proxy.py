@@ -7,19 +7,45 @@ frames of one direction. `faults` has what can go wrong.
 import asyncio
 import contextlib
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Self
+
+import hpack
 
 from tests.support.faults import DOWN, UP, Ending, Fault, Piece
 
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _DATA, _HEADERS, _CONTINUATION = 0, 1, 9
-_PADDED = 0x8
+_END_HEADERS, _PADDED, _PRIORITY = 0x4, 0x8, 0x20
 _READ_BYTES = 1 << 14
 _AT_ONCE = struct.pack("ii", 1, 0)
+
+
+@dataclass(frozen=True)
+class Tls:
+    """A proxy that takes TLS apart, to record what is in it.
+
+    Attributes:
+        server: how it shows itself to devices.
+        client: how it goes on to the target, as "localhost".
+    """
+
+    server: ssl.SSLContext
+    client: ssl.SSLContext
+
+    @classmethod
+    def of(cls, ca: Path, cert: Path, key: Path) -> Self:
+        """From PEM files: the authority of the target, and a certificate of its own."""
+        server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context(cafile=ca)
+        server.load_cert_chain(cert, key)
+        for context in (server, client):
+            context.set_alpn_protocols(["h2"])
+        return cls(server, client)
 
 
 @dataclass
@@ -45,6 +71,7 @@ class RecordingProxy:
     Args:
         target: "127.0.0.1:port".
         faults: what goes wrong with each connection, in the order in which they come; nothing does with further ones.
+        tls: take TLS apart; without it bytes are handed on as they are.
 
     Attributes:
         connections: all that there were.
@@ -52,10 +79,11 @@ class RecordingProxy:
         refused: connections that came while the target did not listen.
     """
 
-    def __init__(self, target: str, *, faults: Iterable[Sequence[Fault]] = ()) -> None:
+    def __init__(self, target: str, *, faults: Iterable[Sequence[Fault]] = (), tls: Tls | None = None) -> None:
         host, _, port = target.rpartition(":")
         self._target = (host, int(port))
         self._faults = iter(faults)
+        self._tls = tls
         self.struck: list[Fault] = []
         self.connections: list[Connection] = []
         self.refused = 0
@@ -99,7 +127,8 @@ class RecordingProxy:
         self.close()
 
     async def _serve(self, listener: socket.socket) -> None:
-        server = await asyncio.start_server(self._accepted, sock=listener, limit=_READ_BYTES)
+        shown = None if self._tls is None else self._tls.server
+        server = await asyncio.start_server(self._accepted, sock=listener, limit=_READ_BYTES, ssl=shown)
         self._ready.set()
         await self._stop.wait()
         server.close()
@@ -119,8 +148,9 @@ class RecordingProxy:
         task.add_done_callback(self._tasks.discard)
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        more = {} if self._tls is None else {"ssl": self._tls.client, "server_hostname": "localhost"}
         try:
-            there, onwards = await asyncio.open_connection(*self._target, limit=_READ_BYTES)
+            there, onwards = await asyncio.open_connection(*self._target, limit=_READ_BYTES, **more)
         except OSError:
             self.refused += 1
             writer.close()
@@ -213,13 +243,22 @@ def bodies(recorded: bytes) -> dict[int, bytes]:
     return {stream: bytes(content) for stream, content in found.items()}
 
 
-def header_bytes(recorded: bytes) -> dict[int, int]:
-    """Bytes of the (compressed) headers of every stream."""
-    found: dict[int, int] = {}
-    for kind, _, stream, payload in frames(recorded):
-        if kind in {_HEADERS, _CONTINUATION}:
-            found[stream] = found.get(stream, 0) + len(payload)
-    return found
+def headers(recorded: bytes) -> bytes:
+    """The headers and trailers of every stream as text, a line each (RFC 7541): nothing hides in their compression."""
+    decoder, block, lines = hpack.Decoder(), b"", []
+    for kind, flags, _, payload in frames(recorded):
+        if kind not in {_HEADERS, _CONTINUATION}:
+            continue
+        first, end = 0, len(payload)
+        if kind == _HEADERS and flags & _PADDED:
+            first, end = 1, end - payload[0]
+        if kind == _HEADERS and flags & _PRIORITY:
+            first += 5
+        block += payload[first:end]
+        if flags & _END_HEADERS:
+            lines += [name + b": " + value for name, value in decoder.decode(block, raw=True)]
+            block = b""
+    return b"\n".join(lines)
 
 
 def messages(recorded: bytes) -> list[bytes]:

@@ -1,36 +1,37 @@
 """The first promise: raw data never leaves the device. Canaries are planted, and all that can be read is searched.
 
-What is searched: each byte of the connections in both directions, the DATA of their HTTP/2 streams put together, the
-aggregator's folder all through the run, and every log record of Fieldfare. Headers are compressed on the wire, so they
-are held to a size instead.
+What is searched: each byte of the connections in both directions, as plain text and taken out of TLS, the DATA of their
+HTTP/2 streams put together, their headers, what is packed in any of it, the aggregator's folder all through the run,
+and every log record of Fieldfare.
 """
 
-import hashlib
+import gzip
 import logging
-import os
+import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
 import grpc
+import hpack
 import numpy as np
 import pytest
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from fieldfare.aggregator import AdminClient, Aggregator, ServerSettings
+from fieldfare.aggregator import AdminClient
 from fieldfare.core.encodings import FLOAT32
 from fieldfare.core.metrics import MetricSum, metrics_to_proto
 from fieldfare.core.plans import Manifest
-from fieldfare.core.rounds import PaceSettings
 from fieldfare.core.tasks import AggregationSpec, Algorithm, CohortSpec, TaskSpec
 from fieldfare.core.weights import specs_to_proto
 from fieldfare.protos.v1 import aggregator_pb2, aggregator_pb2_grpc, task_pb2
 from fieldfare.sdk import ExampleStore, Ledger
-from tests.support.canaries import Needles, needles, search
+from fieldfare.sdk.ledger import LedgerKind
+from tests.support.canaries import Needles, needles
+from tests.support.canary_wire import Wire, plain_wire, tls_wire
 from tests.support.fleet_threads import Member, running, wait_until
-from tests.support.recording_proxy import RecordingProxy, bodies, header_bytes
+from tests.support.recording_proxy import headers
 
 keras = pytest.importorskip("keras")
 
@@ -38,9 +39,8 @@ DEVICES = 3
 ROWS = 24
 SENTENCE = "the patient of bed {:02d} asked for nurse {:04d} at night"
 NOTE_BYTES = 52
-PACE = ServerSettings(pace=PaceSettings(shortest=timedelta(milliseconds=50), longest=timedelta(milliseconds=200)))
 COHORT = CohortSpec(DEVICES, DEVICES, 1.0, timedelta(seconds=60), timedelta(seconds=60))
-LONGEST_HEADERS = 400
+WIRES = {"plain": plain_wire, "tls": tls_wire}
 
 
 @pytest.fixture(scope="module")
@@ -71,50 +71,11 @@ def planted(device: int) -> dict[str, np.ndarray]:
     }
 
 
-@dataclass
-class Folder:
-    """Everything that was ever seen in the files of a folder."""
-
-    path: Path
-    seen: dict[str, bytes] = field(default_factory=dict)
-
-    def look(self) -> None:
-        # os.walk passes over folders that the aggregator removes meanwhile; rglob raises there.
-        for file in (Path(folder) / name for folder, _, names in os.walk(self.path) for name in names):
-            try:
-                content = file.read_bytes() if file.is_file() else b""
-            except FileNotFoundError:
-                continue  # a snapshot that was committed in this moment
-            self.seen[f"{file.relative_to(self.path)} {hashlib.sha256(content).hexdigest()[:8]}"] = content
-
-
-@dataclass
-class Wire:
-    """An aggregator behind a proxy that records."""
-
-    aggregator: Aggregator
-    proxy: RecordingProxy
-    state: Folder
-
-    def haystacks(self, logs: str) -> dict[str, bytes]:
-        found = {"logs": logs.encode()}
-        for number, connection in enumerate(self.proxy.connections):
-            for direction, content in (("up", connection.up), ("down", connection.down)):
-                found[f"connection {number} {direction}, raw"] = bytes(content)
-                for stream, body in bodies(bytes(content)).items():
-                    found[f"connection {number} {direction}, stream {stream}"] = body
-        self.state.look()
-        return found | {f"state: {name}": content for name, content in self.state.seen.items()}
-
-
 @pytest.fixture
-def wire(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Wire]:
+def wire(request: pytest.FixtureRequest, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Wire]:
     caplog.set_level(logging.DEBUG, logger="fieldfare")
-    with (
-        Aggregator(tmp_path / "state", settings=PACE) as aggregator,
-        RecordingProxy(aggregator.address) as proxy,
-    ):
-        yield Wire(aggregator, proxy, Folder(tmp_path / "state"))
+    with WIRES[getattr(request, "param", "plain")](tmp_path) as made:
+        yield made
 
 
 @pytest.fixture
@@ -125,7 +86,9 @@ def members(wire: Wire, plan: tuple[Path, Manifest], tmp_path: Path) -> Iterator
             path = tmp_path / f"{index}.db"
             store = stack.enter_context(ExampleStore.create(path, plan[1].example_specs, held_out_share=0.25))
             store.add_many(planted(index))
-            found.append(Member(tmp_path / f"device-{index}", store, wire.proxy.address, index))
+            member = Member(tmp_path / f"device-{index}", store, wire.address, index, tls_ca=wire.ca)
+            member.enrollment_key = wire.key("wards")
+            found.append(member)
         yield found
 
 
@@ -142,6 +105,7 @@ def spec(name: str, algorithm: Algorithm) -> TaskSpec:
     return TaskSpec(name, "wards", rounds=2, training=COHORT, evaluation=COHORT, aggregation=aggregation)
 
 
+@pytest.mark.parametrize("wire", WIRES, indirect=True)
 def test_no_example_is_in_any_byte_that_left(
     wire: Wire, members: list[Member], plan: tuple[Path, Manifest], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -165,17 +129,21 @@ def test_no_example_is_in_any_byte_that_left(
     assert len(caplog.records) > 10
     assert any(name.startswith("state: fieldfare.db") for name in haystacks)
     assert any(name.startswith("state: blobs/") for name in haystacks)
-    assert search(wanted, haystacks) == []
+    assert b"/fieldfare.protos.v1.Aggregator/Report" in haystacks["connection 0 up, headers"]
+    assert wire.found(wanted, caplog.text) == []
 
-    sent = wire.proxy.sent_messages()
+    sent = wire.plain.sent_messages()
     with ExitStack() as stack:
         ledgers = [stack.enter_context(Ledger.open(one.folder / "ledger.db", create=False)) for one in members]
         assert sum(one.total_bytes() for one in ledgers) == sum(map(len, sent))
         assert all(one.verify() is None for one in ledgers)
-    for connection in wire.proxy.connections:
-        sizes = header_bytes(bytes(connection.up))
-        assert sizes
-        assert max(sizes.values()) < LONGEST_HEADERS
+        kinds = {LedgerKind.ENROLL} if wire.ca else set()
+        assert kinds <= set(ledgers[0].totals())
+    if wire.outside is not None:
+        # TLS it was, and it was taken apart.
+        assert b"PRI * HTTP/2.0" in wire.plain.up()
+        assert b"PRI * HTTP/2.0" not in wire.outside.up()
+        assert len(wire.outside.up()) > sum(map(len, sent))
 
 
 def header(plan: Manifest, assignment: aggregator_pb2.Assignment, **changes: object) -> aggregator_pb2.ReportHeader:
@@ -222,33 +190,115 @@ def leak_across_frames(plan, given, examples):
     ]
 
 
+def leak_as_big_endian_integers(plan, given, examples):
+    data = bytes(11) + examples["visit"][4].astype(">i4").tobytes() + bytes(9)
+    return [aggregator_pb2.ReportRequest(header=header(plan, given)), aggregator_pb2.ReportRequest(data=data)]
+
+
+def leak_as_a_count(plan, given, examples):
+    """A whole number in a field of protobuf."""
+    return [aggregator_pb2.ReportRequest(header=header(plan, given, example_count=int(examples["visit"][0, 1])))]
+
+
+def leak_as_utf_16(plan, given, examples):
+    data = examples["note"][2].tobytes().decode().encode("utf-16")
+    return [aggregator_pb2.ReportRequest(header=header(plan, given)), aggregator_pb2.ReportRequest(data=data)]
+
+
+def leak_as_json(plan, given, examples):
+    text = repr(examples["reading"][5].tolist())
+    return [aggregator_pb2.ReportRequest(header=header(plan, given, metrics=metrics_to_proto({text: MetricSum(1, 1)})))]
+
+
+def leak_as_gzip(plan, given, examples):
+    data = bytes(7) + gzip.compress(b"once " + examples["note"][6].tobytes()) + bytes(99)
+    return [aggregator_pb2.ReportRequest(header=header(plan, given)), aggregator_pb2.ReportRequest(data=data)]
+
+
+def leak_as_zlib_cut_short(plan, given, examples):
+    data = zlib.compress(examples["reading"].tobytes(), 9)[:-20]
+    return [aggregator_pb2.ReportRequest(header=header(plan, given)), aggregator_pb2.ReportRequest(data=data)]
+
+
 LEAKS = [
     leak_in_metric_name,
     leak_in_metric_value,
     leak_in_payload,
     leak_as_float16,
     leak_across_frames,
+    leak_as_big_endian_integers,
+    leak_as_a_count,
+    leak_as_utf_16,
+    leak_as_json,
+    leak_as_gzip,
+    leak_as_zlib_cut_short,
 ]
+
+
+def lie(wire: Wire, plan: tuple[Path, Manifest], sends, metadata: tuple[tuple[str, str], ...] = ()) -> None:
+    """A device that is no device of ours: it sends what it likes."""
+    with AdminClient(wire.aggregator.admin_address) as admin:
+        admin.submit(plan[0], spec("weights", Algorithm.FEDAVG))
+    with grpc.insecure_channel(wire.address) as channel:
+        stub = aggregator_pb2_grpc.AggregatorStub(channel)
+        capabilities = aggregator_pb2.Capabilities(protocol_version=1, encoding_stages=["float32"])
+        request = aggregator_pb2.CheckInRequest(population="wards", device_id=bytes(16), capabilities=capabilities)
+        given = stub.CheckIn(request, timeout=20).assignment
+        try:
+            stub.Report(iter(sends(given)), timeout=20, metadata=metadata)
+        except grpc.RpcError as error:
+            assert "without a trailer" in error.details()  # noqa: PT017 - the aggregator has read all of it
 
 
 @pytest.mark.parametrize("leak", LEAKS, ids=lambda one: one.__name__)
 def test_the_search_finds_what_is_sent_on_purpose(
     wire: Wire, members: list[Member], plan: tuple[Path, Manifest], caplog: pytest.LogCaptureFixture, leak
 ) -> None:
-    with AdminClient(wire.aggregator.admin_address) as admin:
-        admin.submit(plan[0], spec("weights", Algorithm.FEDAVG))
-    with grpc.insecure_channel(wire.proxy.address) as channel:
-        stub = aggregator_pb2_grpc.AggregatorStub(channel)
-        capabilities = aggregator_pb2.Capabilities(protocol_version=1, encoding_stages=["float32"])
-        request = aggregator_pb2.CheckInRequest(population="wards", device_id=bytes(16), capabilities=capabilities)
-        given = stub.CheckIn(request, timeout=20).assignment
-        assert search(canaries_of(members), wire.haystacks(caplog.text)) == []
-        try:
-            stub.Report(iter(leak(plan[1], given, members[1].store.training())), timeout=20)
-        except grpc.RpcError as error:
-            assert "without a trailer" in error.details()  # noqa: PT017 - the aggregator has read all of it
-    found = search(canaries_of(members), wire.haystacks(caplog.text))
+    lie(wire, plan, lambda given: leak(plan[1], given, members[1].store.training()))
+    wanted = needles(members[1].store.training(), "device 1 training")
+    found = wire.found(wanted, caplog.text)
     assert any(one.startswith("device 1 training") and " up, " in one for one in found), found
+    # And nothing that was not sent. The notes have words in common.
+    others = {name: array for name, array in members[0].store.training().items() if name != "note"}
+    assert wire.found(needles(others, "device 0 training"), caplog.text) == []
+
+
+def test_the_search_finds_what_is_in_a_header(
+    wire: Wire, members: list[Member], plan: tuple[Path, Manifest], caplog: pytest.LogCaptureFixture
+) -> None:
+    text = members[1].store.training()["note"][1].tobytes().decode()
+    lie(
+        wire,
+        plan,
+        lambda given: [aggregator_pb2.ReportRequest(header=header(plan[1], given))],
+        metadata=(("note", text),),
+    )
+    found = wire.found(needles(members[1].store.training(), "device 1 training"), caplog.text)
+    assert any(one.endswith(" in connection 0 up, headers") for one in found)
+
+
+def test_headers_are_read_though_they_are_packed() -> None:
+    """Huffman codes (RFC 7541, 5.2), padding, a priority, and a block in two frames."""
+    block = hpack.Encoder().encode([("note", SENTENCE)], huffman=True)
+    assert SENTENCE.encode() not in block
+    first = b"\x02" + bytes(5) + block[:7] + bytes(2)
+    recorded = len(first).to_bytes(3) + b"\x01\x28" + (1).to_bytes(4) + first
+    recorded += len(block[7:]).to_bytes(3) + b"\x09\x04" + (1).to_bytes(4) + block[7:]
+    assert headers(recorded) == b"note: " + SENTENCE.encode()
+
+
+@pytest.mark.parametrize("wire", ["tls"], indirect=True)
+def test_the_search_finds_what_is_sent_within_tls(
+    wire: Wire, members: list[Member], plan: tuple[Path, Manifest], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A field that the device does send, with an example in it: its population."""
+    text = members[0].store.training()["note"][0].tobytes().decode()
+    with ExitStack() as stack:
+        members[0].device(stack, text).run_once()
+    assert wire.outside is not None
+    assert text.encode() not in wire.outside.up()
+    found = wire.found(needles(members[0].store.training(), "device 0 training"), caplog.text)
+    assert any(one.startswith("device 0 training note row 0 text") and " up, stream " in one for one in found), found
 
 
 def test_the_search_finds_what_rests_on_the_server(
@@ -258,7 +308,7 @@ def test_the_search_finds_what_rests_on_the_server(
     with AdminClient(wire.aggregator.admin_address) as admin:
         admin.submit(plan[0], spec(f"visit-{identifier}", Algorithm.FEDAVG))
     logging.getLogger("fieldfare.sdk").info("a reading of %s", members[2].store.training()["reading"][0])
-    found = search(canaries_of(members), wire.haystacks(caplog.text))
+    found = wire.found(canaries_of(members), caplog.text)
     assert any(one.startswith("device 0 held out visit row 0 value 0 decimal in state: fieldfare.db") for one in found)
     assert any(one.startswith("device 2 training reading row 0 value") and one.endswith("in logs") for one in found)
 
