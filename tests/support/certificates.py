@@ -37,14 +37,20 @@ class Authority:
         self.ca = folder / f"{name}.pem"
         self.ca.write_bytes(_pem(builder.sign(self._key, hashes.SHA256())))
 
-    def issue(self, name: str, *, lasts: timedelta = _DAY) -> Pair:
-        """A new certificate, expired where `lasts` is negative; replaces the files of an earlier one of this name."""
+    def issue(self, name: str, *, lasts: timedelta = _DAY, host: str = "", begins: timedelta = -2 * _DAY) -> Pair:
+        """A new certificate; replaces the files of an earlier one of this name.
+
+        Args:
+            name: of its owner, and of its files.
+            lasts: from now; expired where negative.
+            host: whom it is for, in the place of localhost and 127.0.0.1.
+            begins: from now.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
-        hosts = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-        builder = _builder(_name(name), self._name, key, lasts)
-        certificate = builder.add_extension(x509.SubjectAlternativeName(hosts), critical=False).sign(
-            self._key, hashes.SHA256()
-        )
+        local: list[x509.GeneralName] = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        names = x509.SubjectAlternativeName([x509.DNSName(host)] if host else local)
+        builder = _builder(_name(name), self._name, key, lasts, begins)
+        certificate = builder.add_extension(names, critical=False).sign(self._key, hashes.SHA256())
         pair = Pair(self._folder / f"{name}.cert.pem", self._folder / f"{name}.key.pem")
         plain = serialization.NoEncryption()
         pkcs8 = serialization.PrivateFormat.PKCS8
@@ -58,7 +64,11 @@ def _name(text: str) -> x509.Name:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, lasts: timedelta = _DAY
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    lasts: timedelta = _DAY,
+    begins: timedelta = -2 * _DAY,
 ) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (
@@ -67,7 +77,7 @@ def _builder(
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - 2 * _DAY)
+        .not_valid_before(now + begins)
         .not_valid_after(now + lasts)
     )
 

@@ -276,14 +276,21 @@ def test_run_forever_ends_when_idle_and_survives_an_aggregator_that_is_away(benc
 
 def test_run_forever_survives_a_peer_of_another_kind(bench: Bench) -> None:
     bench.offer(max_abs_value=0.0)
-    bench.offer(max_abs_value=0.0)
     seen = []
     with bench.device() as device:
-        with pytest.raises(ProtocolError):
-            device.run_once()
         device.run_forever(threading.Event(), seen.append, idle_after=timedelta(seconds=0.05))
     assert seen[0].ended is Ended.UNREACHABLE
     assert seen[0].come_back_after == timedelta(hours=1)
+
+
+def test_a_peer_of_another_kind_is_left_alone_also_by_the_next_process(bench: Bench) -> None:
+    bench.offer(max_abs_value=0.0)
+    with bench.device() as device, pytest.raises(ProtocolError, match="no value to report"):
+        device.run_once()
+    with bench.device() as device:
+        assert device.run_once().ended is Ended.IDLE
+        assert device.run_once().come_back_after > timedelta(minutes=59)
+    assert len(bench.aggregator.check_ins) == 1
 
 
 def test_a_stop_gives_up_between_steps_and_tells_the_aggregator(bench: Bench) -> None:

@@ -125,7 +125,10 @@ def _refusal(identity: DeviceIdentity, assignment: Assignment, max_bytes: int) -
 
 def _come_back(answer: aggregator_pb2.CheckInResponse) -> Participation:
     if answer.WhichOneof("answer") != "come_back":
-        raise ProtocolError("the aggregator's answer to the check-in is empty: it speaks a newer protocol; upgrade")
+        raise ProtocolError(
+            f"the aggregator's answer to the check-in is of a kind that version {PROTOCOL_VERSION} of the protocol "
+            "does not have: it speaks a newer one; upgrade the SDK"
+        )
     return Participation(Ended.IDLE, bounded(answer.come_back.after), one_line(answer.come_back.reason))
 
 

@@ -193,7 +193,7 @@ class Device:
 
         Raises:
             StateError: another process or thread runs this device.
-            ProtocolError: the aggregator does not keep to the protocol.
+            ProtocolError: the aggregator does not keep to the protocol, or speaks a newer one; the next hour is idle.
             StorageError: the folder or the store cannot be used.
         """
         stop = stop or threading.Event()
@@ -212,6 +212,10 @@ class Device:
             if self._personal:
                 self._personaliser.run_if_due(self._interrupted_by(stop))
             return self._pacer.settle(participation)
+        except ProtocolError as error:
+            # A later process knows, too, that it is of no use to ask again soon.
+            self._pacer.settle(Participation(Ended.UNREACHABLE, _AFTER_PROTOCOL_ERROR, str(error)))
+            raise
         except Resting as rest:
             if stop.is_set():
                 return Participation(Ended.STOPPED, timedelta(0), "stopped; the training is kept until the next run")

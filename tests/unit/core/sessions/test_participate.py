@@ -188,7 +188,7 @@ def test_an_evaluation_of_a_scaffold_task_has_no_control_variate():
 
 
 def test_an_empty_answer_is_a_newer_protocol():
-    with pytest.raises(ProtocolError, match=r"empty.*upgrade"):
+    with pytest.raises(ProtocolError, match=r"version 1 of the protocol.*upgrade the SDK"):
         Drive().expect(CheckIn, pb.CheckInResponse())
 
 
