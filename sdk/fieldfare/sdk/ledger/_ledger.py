@@ -125,11 +125,14 @@ class Ledger:
         Args:
             query: which.
             before: goes on after the last page: the `number` (or `first`) of its last one.
-            limit: how many at most.
+            limit: how many at most; at least 1.
 
         Raises:
+            ConfigError: a limit below 1.
             StorageError: a row that cannot be read.
         """
+        if limit < 1:
+            raise ConfigError("must be at least 1", field="limit")
         with self._using() as connection:
             return _query.newest(connection, query, before, limit)
 

@@ -41,11 +41,12 @@ def unpack_rows(specs: Sequence[TensorSpec], rows: Sequence[bytes]) -> dict[str,
 
 
 def as_arrays(examples: Examples) -> Examples:
-    """Refuse what is no array.
+    """Refuse what is no mapping, or no array.
 
     Raises:
         DataError: names the tensor, never a value.
     """
+    _check_mapping(examples)
     for name, array in examples.items():
         if not isinstance(array, np.ndarray) or array.ndim == 0:
             raise DataError(f"{name!r}: many examples need a NumPy array with one row each; add takes Python numbers")
@@ -59,8 +60,9 @@ def one_example(specs: Sequence[TensorSpec], example: Mapping[str, Any]) -> dict
     integers and truth values exactly, fractions rounded to the nearest number that the float dtype has.
 
     Raises:
-        DataError: a Python value that does not fit the dtype.
+        DataError: no mapping, or a Python value that does not fit the dtype.
     """
+    _check_mapping(example)
     known = {spec.name: spec for spec in specs}
     arrays: dict[str, NDArray[Any]] = {}
     for name, value in example.items():
@@ -71,6 +73,11 @@ def one_example(specs: Sequence[TensorSpec], example: Mapping[str, Any]) -> dict
         else:
             arrays[name] = np.empty((1, 0))  # Safe: the check of the names refuses it.
     return arrays
+
+
+def _check_mapping(examples: object) -> None:
+    if not isinstance(examples, Mapping) or not all(isinstance(name, str) for name in examples):
+        raise DataError("examples are a mapping from the names of tensors to values")
 
 
 def _converted(spec: TensorSpec, value: Any) -> NDArray[Any]:

@@ -243,15 +243,18 @@ class ExampleStore:
         """The newest `limit` (default: all) examples to train on, oldest first.
 
         Args:
-            limit: how many at most.
+            limit: how many at most; 0 or more.
             collections: only of these; default: of all.
 
         Returns:
             Tensor name to a `(n, *shape)` array; `n` may be 0.
 
         Raises:
+            ConfigError: a limit below 0.
             StorageError: the file is damaged.
         """
+        if limit is not None and limit < 0:
+            raise ConfigError("must be 0 or more", field="limit")
         return self._examples(False, limit, collections)
 
     def held_out(self, *, collections: Sequence[str] = ()) -> Examples:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from fieldfare.core.errors import ConfigError, StorageError
 from fieldfare.sdk.ledger import FoldedEntries, Ledger, LedgerEntry, LedgerKind, LedgerQuery, Total
 
 START = datetime(2026, 1, 30, tzinfo=UTC)
-HOUR = timedelta(hours=1)
 OLD = Path(__file__).with_name("ledger_of_version_0.sql").read_text()
 """What the command `.dump` says of a ledger of version 0 with three rows."""
 
@@ -20,9 +20,11 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "ledger.db"
 
 
-def fill(ledger: Ledger, rows: int, first: int = 0, updates_every: int = 0) -> None:
+def fill(
+    ledger: Ledger, rows: int, first: int = 0, *, updates_every: int = 0, apart: timedelta = timedelta(hours=1)
+) -> None:
     for index in range(first, first + rows):
-        time = START + index * HOUR
+        time = START + index * apart
         if updates_every and index % updates_every == 0:
             update = {"task": "t", "round_number": index, "update_norm": 0.5, "encoding": "float32", "privacy": "none"}
             ledger.record(LedgerKind.UPDATE, 1000 + index, time=time, **update)
@@ -39,15 +41,15 @@ def tamper(path: Path, statement: str) -> None:
 
 def test_idle_check_ins_stay_within_a_bound_and_are_all_counted(path: Path) -> None:
     with Ledger.open(path, keep_rows=20) as ledger:
-        fill(ledger, 2000)
+        fill(ledger, 500, apart=timedelta(hours=4))
         kinds = [row.kind for row in ledger]
         assert len(kinds) <= 26
         folds = [one for one in ledger.history() if isinstance(one, FoldedEntries)]
         # One for each month that is over, and one for the month there is: January to April.
         assert [(one.since.month, one.until.month) for one in folds] == [(1, 1), (2, 2), (3, 3), (4, 4)]
-        assert [one.since for one in folds][:2] == [START, START + 48 * HOUR]
-        assert ledger.summary().by_kind == {LedgerKind.CHECK_IN: Total(2000, 200_000)}
-        assert len(ledger) == 2000
+        assert [one.since for one in folds][:2] == [START, START + timedelta(days=2)]
+        assert ledger.summary().by_kind == {LedgerKind.CHECK_IN: Total(500, 50_000)}
+        assert len(ledger) == 500
         assert ledger.verify() is None
         assert path.stat().st_size < 50_000
 
@@ -167,7 +169,31 @@ def test_filters_count_summaries_too(path: Path) -> None:
         assert not ledger.summary(part).is_exact
         assert ledger.summary(LedgerQuery(since=START + timedelta(days=99))).messages == 0
         assert [one.since.month for one in ledger.history(february)] == [2]
-        newest = ledger.page(limit=3)
-        assert [one.number for one in newest if isinstance(one, LedgerEntry)] == sorted(
-            (one.number for one in newest if isinstance(one, LedgerEntry)), reverse=True
-        )
+
+
+def test_pages_go_from_the_newest_to_the_oldest_and_miss_nothing(path: Path) -> None:
+    with Ledger.open(path, keep_rows=20) as ledger:
+        fill(ledger, 200, updates_every=10)
+        found: list[LedgerEntry | FoldedEntries] = []
+        before = None
+        while page := ledger.page(before=before, limit=7):
+            found += page
+            last = page[-1]
+            before = last.number if isinstance(last, LedgerEntry) else last.first
+        assert found[::-1] == list(ledger.history())
+        updates = LedgerQuery(kinds=[LedgerKind.UPDATE])
+        assert [one.round_number for one in ledger.page(updates, limit=2)] == [190, 180]
+        with pytest.raises(ConfigError, match="limit"):
+            ledger.page(limit=0)
+        with pytest.raises(ConfigError, match="time zone"):
+            LedgerQuery(since=datetime(2026, 5, 1))  # noqa: DTZ001 - that is the point
+        with pytest.raises(ConfigError, match="keep_rows"):
+            Ledger.open(path, keep_rows=0)
+
+
+def test_a_ledger_of_a_later_version_is_refused(path: Path) -> None:
+    Ledger.open(path).close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(StorageError, match=r"ledger\.db cannot be used: it is of version 99, .* update fieldfare"):
+        Ledger.open(path)

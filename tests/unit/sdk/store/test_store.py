@@ -108,6 +108,9 @@ def test_training_gives_the_newest_oldest_first(tmp_path: Path) -> None:
     with ExampleStore.create(tmp_path / "s.db", SPECS, held_out_share=0) as store:
         store.add_many(some(10))
         assert store.training(3)["label"].tolist() == [7, 8, 9]
+        assert store.training(0)["label"].tolist() == []
+        with pytest.raises(ConfigError, match="limit"):
+            store.training(-1)
         assert store.training()["label"].tolist() == list(range(10))
 
 
@@ -179,6 +182,11 @@ def test_bytes_that_a_reader_keeps_from_being_overwritten_are_told(tmp_path: Pat
         {"x": [CANARY, float("inf")], "label": 1},
         {"x": [CANARY, 1e300], "label": 1},
         {"x": str(CANARY), "label": 1},
+        {"x": [CANARY, 1.0], 7712: 1},
+        {"x": {CANARY: 1.0}, "label": 1},
+        [CANARY, 1.0],
+        CANARY,
+        None,
     ],
 )
 def test_what_does_not_fit_is_refused_without_its_values(store: ExampleStore, example) -> None:
@@ -195,6 +203,9 @@ def test_add_many_is_all_or_nothing(store: ExampleStore) -> None:
         store.add_many(bad)
     with pytest.raises(DataError, match="float64"):
         store.add_many({"x": np.zeros((2, 2)), "label": np.zeros(2, np.int32)})
+    for wrong in ({"x": [[1.0, 2.0]], "label": [1]}, {"x": np.float32(1), "label": np.int32(1)}, [1.0], None):
+        with pytest.raises(DataError, match=r"mapping|NumPy array"):
+            store.add_many(wrong)
     assert store.count() == 0
 
 
