@@ -111,9 +111,15 @@ def _class(one: type) -> Iterator[str]:
     elif is_dataclass(one):
         yield _code(made_with(source))
     yield as_markdown(one.__doc__ or "")
-    for method in methods:
-        if not method.name.startswith("_"):
+    for method in methods + [child for base in _bases(one) for child in class_source(base).body]:
+        if isinstance(method, Function) and not method.name.startswith("_"):
             yield _method(method, one.__name__)
+
+
+def _bases(one: type) -> list[type]:
+    """Those of a public class that are not public: they only hold some of its methods."""
+    ours = [base for base in one.__mro__[1:] if base.__module__.startswith(f"{FACE}.")]
+    return [base for base in ours if base.__name__ not in import_module(base.__module__.rpartition(".")[0]).__all__]
 
 
 def _method(method: Function, owner: str) -> str:

@@ -8,13 +8,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fieldfare.core.errors import ConfigError, ProtocolError, StateError, StorageError, TransportError
-from fieldfare.core.plans import Examples
 from fieldfare.core.sessions import (
     Assignment,
     DeviceIdentity,
@@ -25,11 +23,10 @@ from fieldfare.core.sessions import (
 )
 from fieldfare.sdk.cache import DEFAULT_LIMIT_BYTES
 from fieldfare.sdk.conditions import Conditions, Probe, SystemProbe, unmet
-from fieldfare.sdk.device._current import Current
 from fieldfare.sdk.device._folder import DeviceFolder
 from fieldfare.sdk.device._identity import capabilities, public_key
 from fieldfare.sdk.device._personaliser import Personaliser
-from fieldfare.sdk.device._predictor import Predictor
+from fieldfare.sdk.device._predicting import Predicting
 from fieldfare.sdk.device._shell import Shell, Stopped
 from fieldfare.sdk.enrollment import AuthorizedTransport
 from fieldfare.sdk.ledger import Ledger
@@ -55,7 +52,7 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Device:
+class Device(Predicting):
     """One device of a population.
 
     `run_once` and `run_forever` take a lock on the folder and keep it until `close`; one thread may run at a time.
@@ -137,11 +134,10 @@ class Device:
         self._uniform = uniform or random.Random(seed).random  # noqa: S311
         self._clock, self._begun = clock or MachineClock(), now()
         self._started_s = self._clock.seconds()
-        self._folder = DeviceFolder(folder, create=True, cache_limit_bytes=cache_limit_bytes)
+        super().__init__(DeviceFolder(folder, create=True, cache_limit_bytes=cache_limit_bytes))
         self._pacer = Pacer(
             self._folder.pace, self._clock, now, min_separation=min_separation, retry=retry, uniform=self._uniform
         )
-        self._predictor = Predictor(self._folder)
         self._personal = personal is not None
         self._personaliser = Personaliser(
             folder=self._folder,
@@ -260,46 +256,6 @@ class Device:
                 pause = min(pause, left)
             stop.wait(pause.total_seconds())
 
-    def predict(self, inputs: Examples, *, previous: bool = False, personal: bool = True) -> dict[str, NDArray[Any]]:
-        """Outputs of the last good checkpoint, without a network; see `Predictor.predict`.
-
-        Args:
-            inputs: input name to a `(n, *shape)` array of the plan's dtype.
-            previous: predict with the checkpoint before it.
-            personal: predict with the device's own weights where there are any.
-
-        Returns:
-            Output name to a `(n, *shape)` array.
-
-        Raises:
-            NotFoundError: no round has been taken part in yet, or there is no previous checkpoint.
-            DataError: inputs of the wrong name, shape or dtype.
-        """
-        return self._predictor.predict(inputs, previous=previous, personal=personal)
-
-    def fall_back(self) -> Current:
-        """Predict with the previous checkpoint from now on, until a newer one than the present has loaded well.
-
-        May be called from any thread, also while a round runs.
-
-        Returns:
-            What is predicted with now.
-
-        Raises:
-            NotFoundError: there is no previous checkpoint.
-            StorageError: the choice cannot be written.
-        """
-        return self._folder.fall_back()
-
-    @property
-    def personal(self) -> PersonalRecord | None:
-        """What became of the last personalisation; None where there was none.
-
-        Raises:
-            StorageError: the file cannot be read.
-        """
-        return self._folder.personal.record()
-
     def personalise(self, stop: threading.Event | None = None) -> PersonalRecord:
         """Adapt the newest checkpoint to this device's examples now, without a network, whatever was adapted before.
 
@@ -327,14 +283,6 @@ class Device:
             return self._personaliser.run(self._interrupted_by(stop))
         finally:
             self._running.release()
-
-    def drop_personal(self) -> None:
-        """Remove the device's own weights: it predicts with the shared ones, until it personalises again.
-
-        Raises:
-            StorageError: the file cannot be removed.
-        """
-        self._folder.personal.clear()
 
     def forget(self) -> None:
         """Remove what was made from the examples: a kept report, resting training, control variates, own weights.
