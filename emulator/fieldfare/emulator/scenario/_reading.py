@@ -1,0 +1,87 @@
+"""A scenario from TOML, and a commented one to begin with."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from fieldfare.core.configuration import build_settings, keys_of, parse_toml, print_settings, with_values
+from fieldfare.core.errors import ConfigError
+from fieldfare.core.files import read_small
+from fieldfare.core.tasks import task_spec_from_mapping
+from fieldfare.emulator.scenario._scenario import Scenario, Settings
+
+SCENARIO_KEYS = tuple(key.name for key in keys_of(Settings))
+"""Dotted names of every key outside of `[task]`."""
+
+_HEAD = """\
+# A scenario for `fieldfare emulate FILE`: every setting with its default.
+# A line that begins with "#" and a key shows a default; remove the "#" to change it.
+# Durations are written "50ms", "30s", "10min", "1h", "2d".
+"""
+_TASK = """\
+# What the fleet is asked to do: the keys of `fieldfare task submit --config`, see docs/aggregator.md. Durations in this
+# section are written "90s".
+[task]
+
+name = "emulated"
+population = "emulated"
+rounds = 10
+evaluate_every = 1
+
+[task.training]
+
+goal_count = 10
+over_selection = 1.3
+report_timeout = "600s"
+
+[task.local]
+
+epochs = 1
+
+[task.aggregation]
+
+algorithm = "FEDAVG"
+"""
+
+
+def read_scenario(path: Path, values: Mapping[str, Any] | None = None) -> Scenario:
+    """The file's scenario, with values on top; relative paths are taken from the file's folder.
+
+    Args:
+        path: a TOML file.
+        values: by dotted name, as they would stand in the file.
+
+    Raises:
+        ConfigError: a file that cannot be read, an unknown key, a value that cannot be.
+    """
+    tree = parse_toml(read_small(path, field="scenario"), str(path), "scenario")
+    return scenario_from_mapping(with_values(tree, values or {}), path.parent)
+
+
+def scenario_from_mapping(tree: Mapping[str, Any], folder: Path = Path()) -> Scenario:
+    """The same from nested mappings.
+
+    Args:
+        tree: as `tomllib` gives it.
+        folder: where relative paths begin.
+
+    Raises:
+        ConfigError: an unknown key, a value that cannot be.
+    """
+    task = tree.get("task", {})
+    if not isinstance(task, Mapping):
+        raise ConfigError(f"must be a table, got {task!r}", field="task")
+    settings = build_settings(Settings, {key: value for key, value in tree.items() if key != "task"})
+    data = replace(settings.data, source=folder / settings.data.source)
+    settings = replace(settings, plan=folder / settings.plan, data=data)
+    try:
+        return Scenario(settings, task_spec_from_mapping({"name": "emulated", "population": "emulated", **task}))
+    except ConfigError as error:
+        problem = str(error).removeprefix(f"{error.field}: ")
+        raise ConfigError(problem, field=f"task.{error.field}" if error.field else "task") from error
+
+
+def print_scenario() -> str:
+    """A commented file from which `read_scenario` makes the defaults."""
+    return f"{print_settings(Settings(), _HEAD, Settings)}\n{_TASK}"
