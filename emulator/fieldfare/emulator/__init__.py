@@ -1,8 +1,14 @@
 """A fleet on a desktop: the devices, trainer and codec that ship, driven in processes of one machine.
 
 Where things are:
-    partition   splitting a data set over devices
-    fleet       many devices in a few worker processes
+    scenario    what is to be emulated, from TOML or Python
+    data        the examples of a whole fleet
+    partition   splitting them over devices
+    devices     what emulated devices are like: speed, network, availability
+    simulation  engine and devices in emulated time
+    workers     the processes in which devices train
+    emulation   a scenario from the first byte to the report
+    fleet       many devices over gRPC, in real time
     progress    a live display of a running task
     report      report.html, rounds.csv, summary.json
     demo        `fieldfare demo`: handwritten digits over 30 devices
@@ -10,5 +16,13 @@ Where things are:
 
 from fieldfare.emulator.fleet import Fleet, VirtualDevice
 from fieldfare.emulator.partition import dirichlet_partition
+from fieldfare.emulator.scenario import Scenario, read_scenario, scenario_from_mapping
 
-__all__ = ["Fleet", "VirtualDevice", "dirichlet_partition"]
+__all__ = [
+    "Fleet",
+    "Scenario",
+    "VirtualDevice",
+    "dirichlet_partition",
+    "read_scenario",
+    "scenario_from_mapping",
+]

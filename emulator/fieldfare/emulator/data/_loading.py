@@ -46,13 +46,11 @@ def load_table(settings: DataSettings, specs: Sequence[TensorSpec]) -> Table:
             arrays = load_npz(path)
             examples: Examples = {spec.name: arrays[spec.name] for spec in specs if spec.name in arrays}
             column = None if settings.column is None else arrays.get(settings.column)
-        case ".csv" if settings.column is None:
-            examples, column = read_csv(path, specs), None
         case ".csv":
-            whose = TensorSpec(settings.column, "int64", ())
-            read = read_csv(path, (*specs, whose))
+            whose = () if settings.column is None else (TensorSpec(settings.column, "int64", ()),)
+            read = read_csv(path, (*specs, *whose))
             examples = {spec.name: read[spec.name] for spec in specs}
-            column = read[settings.column]
+            column = None if settings.column is None else read[settings.column]
         case _:
             raise ConfigError(f"{path}: only .npz and .csv files can be read", field="data.source")
     try:

@@ -15,7 +15,6 @@ from fieldfare.core.plans import Manifest
 from fieldfare.core.rounds import PaceSettings
 from fieldfare.core.weights import unpack_weights
 from fieldfare.emulator.demo._digits import DigitsSplit, export_plan, split_digits
-from fieldfare.emulator.demo._folder import STATE, prepare_folder
 from fieldfare.emulator.demo._interrupts import kept_interrupts
 from fieldfare.emulator.demo._results import write_results
 from fieldfare.emulator.demo._settings import (
@@ -28,6 +27,7 @@ from fieldfare.emulator.demo._settings import (
 )
 from fieldfare.emulator.fleet import Fleet, VirtualDevice
 from fieldfare.emulator.progress import ProgressDisplay
+from fieldfare.emulator.results_folder import STATE, prepare_folder
 from fieldfare.protos.v1 import task_pb2
 
 _POLL_S = 0.25
@@ -48,7 +48,7 @@ def run_demo(settings: DemoSettings, console: Console) -> bool:
     # Before earlier results are removed, and before any work.
     if settings.port and (why := why_not_bound(Address("127.0.0.1", settings.port))) is not None:
         raise ConfigError(why, field="--port")
-    folder = prepare_folder(settings.output)
+    folder = prepare_folder(settings.output, "demo")
     with kept_interrupts() as obey_interrupt:
         return _run_steps(folder, settings, console, obey_interrupt)
 

@@ -1,4 +1,4 @@
-"""The demo's result folder: made, or emptied where an earlier demo made it; never anybody else's files."""
+"""A folder for results: made, or emptied where an earlier run of the same command made it; never other files."""
 
 import shutil
 from pathlib import Path
@@ -9,35 +9,39 @@ from fieldfare.core.errors import StorageError
 STATE = "state"
 """The aggregator's part of the folder."""
 
-_MARKER = ".fieldfare-demo"
 
-
-def prepare_folder(path: Path) -> Path:
+def prepare_folder(path: Path, command: str) -> Path:
     """Return an empty folder at `path`.
 
+    Args:
+        path: the folder.
+        command: whose results it is for, such as "demo".
+
     Raises:
-        StorageError: it cannot be made or written, or holds files that no demo wrote, or a demo is running there.
+        StorageError: it cannot be made or written, or holds files that this command did not write, or the command is
+            running there.
     """
+    marker = f".fieldfare-{command}"
     if path.exists() and not path.is_dir():
         raise StorageError(f"cannot write to {path}: it is a file; choose a folder with --output")
     try:
         if path.is_dir() and any(path.iterdir()):
-            if not (path / _MARKER).is_file():
-                raise StorageError(f"{path} holds files that no demo wrote: choose another folder with --output")
-            _empty(path)
+            if not (path / marker).is_file():
+                raise StorageError(f"{path} holds files that no {command} wrote: choose another folder with --output")
+            _empty(path, marker)
         path.mkdir(parents=True, exist_ok=True)
-        (path / _MARKER).write_text("made by `fieldfare demo`, which empties this folder on its next run\n")
+        (path / marker).write_text(f"made by `fieldfare {command}`, which empties this folder on its next run\n")
     except OSError as error:
         raise StorageError(f"cannot write to {path}: {error.strerror}; choose another folder with --output") from error
     return path
 
 
-def _empty(path: Path) -> None:
-    # Its lock tells whether a demo is running there.
+def _empty(path: Path, marker: str) -> None:
+    # Its lock tells whether a run is under way there.
     with StateFolder(path / STATE):
         # The marker stays, so that the next run may go on where this is interrupted.
         for child in path.iterdir():
-            if child.name != _MARKER:
+            if child.name != marker:
                 _remove(child)
 
 

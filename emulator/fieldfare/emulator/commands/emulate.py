@@ -1,0 +1,91 @@
+"""`fieldfare emulate`."""
+
+import argparse
+import logging
+from pathlib import Path
+from typing import Any
+
+from fieldfare.core.command import Command, Console
+
+_DESCRIPTION = """\
+Try a fleet on this machine, in emulated time: the aggregator, the devices' sessions, trainer and codec are those that
+ship; a day of a fleet takes as long as its training does.
+
+example:
+  fieldfare emulate --print-scenario > scenario.toml
+  fieldfare emulate scenario.toml --output runs/first --set fleet.dropout=0.1
+"""
+_FILES = (
+    ("report.html", "plots and the table of rounds; opens without network"),
+    ("rounds.csv", "the same table for a spreadsheet; its seconds are emulated"),
+    ("devices.csv", "each device's part in each round: when, how long, how it ended, bytes"),
+    ("summary.json", "results, scenario and versions"),
+    ("global.safetensors", "the trained weights"),
+)
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.description = _DESCRIPTION
+    add = parser.add_argument
+    add("scenario", metavar="SCENARIO", type=Path, nargs="?", help="a TOML file")
+    add("--output", metavar="DIR", type=Path, default=Path("runs/emulation"), help="for the results (%(default)s)")
+    add("--set", metavar="KEY=VALUE", action="append", default=[], help="in place of what the file says; repeatable")
+    add("--print-scenario", action="store_true", help="write a commented scenario to standard output, and end")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace, console: Console) -> int:
+    from fieldfare.core.configuration import parse_assignment
+    from fieldfare.core.errors import ConfigError
+    from fieldfare.emulator.scenario import print_scenario, read_scenario
+
+    if options.print_scenario:
+        console.say(print_scenario())
+        return 0
+    if options.scenario is None:
+        raise ConfigError("name a scenario, or write one with --print-scenario", field="SCENARIO")
+    values = dict(parse_assignment(one, "--set", "fleet.dropout=0.1") for one in options.set)
+    return _emulate(read_scenario(options.scenario, values), options.output, console)
+
+
+def _emulate(scenario: Any, output: Path, console: Console) -> int:
+    from fieldfare.core.command import quiet_native_output
+    from fieldfare.core.plans import read_manifest
+    from fieldfare.emulator.emulation import describe_ends, emulate, main_metric, write_results
+    from fieldfare.emulator.progress import ProgressDisplay
+    from fieldfare.emulator.results_folder import prepare_folder
+
+    # The display tells what happens; the library's own log would be drawn into it.
+    logging.getLogger("fieldfare").setLevel(logging.ERROR)
+    task, settings = scenario.task, scenario.settings
+    manifest = read_manifest(settings.plan)
+    folder = prepare_folder(output, "emulation")
+
+    def tell(statistics: Any) -> None:
+        told = f"{statistics.devices:,} devices, {statistics.examples:,} examples: {statistics.fewest} to "
+        told += f"{statistics.most} on a device, median {statistics.median:g}; {statistics.held_out:,} are held out"
+        console.say(told)
+        if statistics.label_distance is not None:
+            console.say(
+                f"labels of a device are {statistics.label_distance:.2f} from everybody's (0 alike, 1 disjoint)"
+            )
+
+    with ProgressDisplay(console.out, metric=main_metric(task, manifest), rounds=task.rounds) as display:
+        with quiet_native_output():
+            outcome = emulate(scenario, folder, on_start=tell, on_round=display.update)
+        display.update(outcome.status)
+    write_results(folder, scenario, outcome)
+    totals = outcome.totals
+    console.say()
+    console.say(f"{outcome.status.reason or 'the emulated time is over'}; assignments: {describe_ends(totals.ended)}")
+    console.say(
+        f"{outcome.emulated_s:,.0f} s of the fleet's time in {outcome.seconds:.1f} s; "
+        f"{totals.bytes_up / 1e6:.1f} MB up, {totals.bytes_down / 1e6:.1f} MB down. Written to {folder}:"
+    )
+    for name, what in _FILES:
+        console.say(f"  {name:<20} {what}")
+    return 0 if outcome.ended else 1
+
+
+COMMAND = Command(summary="Try a fleet on this machine, in emulated time", configure=_configure)

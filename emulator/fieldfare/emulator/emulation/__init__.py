@@ -1,0 +1,7 @@
+"""A scenario from the first byte to the last: spread, emulate, write."""
+
+from fieldfare.emulator.emulation._emulate import Outcome, emulate
+from fieldfare.emulator.emulation._results import describe_ends, main_metric, write_results
+from fieldfare.emulator.emulation._totals import Totals
+
+__all__ = ["Outcome", "Totals", "describe_ends", "emulate", "main_metric", "write_results"]

@@ -1,0 +1,136 @@
+"""Runs a scenario and leaves its results in a folder."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fieldfare.core.errors import PlanError
+from fieldfare.core.plans import Manifest, read_manifest
+from fieldfare.emulator.data import load_table
+from fieldfare.emulator.devices import draw_availability, draw_traits
+from fieldfare.emulator.emulation._totals import DeviceRows, Totals
+from fieldfare.emulator.partition import (
+    Partition,
+    PartitionStatistics,
+    labels_of,
+    make_partition,
+    partition_statistics,
+)
+from fieldfare.emulator.results_folder import STATE
+from fieldfare.emulator.scenario import Scenario
+from fieldfare.emulator.simulation import EmulatedAggregator, EmulatedClock, EmulatedFleet, Simulation
+from fieldfare.emulator.workers import LITERT, ProcessPool, WorkerSettings, write_examples
+from fieldfare.protos.v1 import task_pb2
+
+_AHEAD = 4
+_BY_LABEL = {"dirichlet", "shards"}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run came to.
+
+    Attributes:
+        manifest: of the plan.
+        statistics: of the partition.
+        status: the task with all of its rounds, in emulated time.
+        ended: whether the task has ended; False where emulated time was over before.
+        totals: over all devices.
+        emulated_s: emulated seconds.
+        seconds: seconds on this machine, from the first check-in.
+        weights: bytes of the newest checkpoint.
+    """
+
+    manifest: Manifest
+    statistics: PartitionStatistics
+    status: task_pb2.TaskStatus
+    ended: bool
+    totals: Totals
+    emulated_s: float
+    seconds: float
+    weights: bytes
+
+
+def emulate(
+    scenario: Scenario,
+    folder: Path,
+    *,
+    on_start: Callable[[PartitionStatistics], None],
+    on_round: Callable[[task_pb2.TaskStatus], None],
+    trainer: str = LITERT,
+    elapsed: Callable[[], float] = time.perf_counter,
+) -> Outcome:
+    """Run a scenario to the end of its task, or of its time.
+
+    Args:
+        scenario: what is emulated.
+        folder: empty; gets the aggregator's state, the examples as the workers read them, and `devices.csv`.
+        on_start: told of the partition before anything is trained.
+        on_round: told of the task after each round.
+        trainer: "module:name" of a callable that makes each worker's `LocalTrainer`.
+        elapsed: seconds that pass on this machine, from any beginning.
+
+    Raises:
+        FieldfareError: what is wrong with plan, data or task; a disk that is full; workers that end again and again.
+    """
+    settings = scenario.settings
+    try:
+        plan = settings.plan.read_bytes()
+    except OSError as error:
+        raise PlanError(f"cannot read the plan {settings.plan}: {error.strerror or error}") from error
+    manifest = read_manifest(plan)
+    table = load_table(settings.data, manifest.example_specs)
+    partition = make_partition(settings.partition, table, settings.seed)
+    labels = labels_of(settings.partition, table.examples) if settings.partition.kind in _BY_LABEL else None
+    statistics = partition_statistics(partition, labels)
+    on_start(statistics)
+    write_examples(folder / "examples", manifest.example_specs, table.examples, partition)
+    clock = EmulatedClock()
+    began, totals = clock(), Totals()
+    with EmulatedAggregator(folder / STATE, clock) as aggregator:
+        aggregator.submit(plan, scenario.task)
+        worker = WorkerSettings(
+            plan=settings.plan.absolute(),
+            examples=folder / "examples",
+            artifacts=aggregator.artifacts,
+            controls=folder / "controls",
+            population=scenario.task.population,
+            seed=settings.seed,
+            trainer=trainer,
+        )
+        rows = DeviceRows(folder / "devices.csv", totals)
+        started = elapsed()
+        with ProcessPool(worker, settings.engine.workers, folder / "workers.log") as pool:
+            simulation = Simulation(
+                aggregator,
+                _fleet(scenario, partition, manifest),
+                pool,
+                clock,
+                scenario.task,
+                seed=settings.seed,
+                ahead=_AHEAD * settings.engine.workers,
+                on_end=lambda flight, how: rows.add(flight, how, (flight.began - began).total_seconds()),
+                on_round=lambda: on_round(aggregator.status()),
+            )
+            try:
+                ended = simulation.run(began + settings.longest)
+            finally:
+                rows.close()
+        seconds = elapsed() - started
+        status = aggregator.status()
+        newest = (aggregator.artifacts / status.checkpoint.sha256.hex()).read_bytes()
+    emulated_s = (clock() - began).total_seconds()
+    return Outcome(manifest, statistics, status, ended, totals, emulated_s, seconds, newest)
+
+
+def _fleet(scenario: Scenario, partition: Partition, manifest: Manifest) -> EmulatedFleet:
+    settings = scenario.settings
+    return EmulatedFleet(
+        draw_traits(settings.fleet, partition.devices, settings.seed),
+        draw_availability(settings.fleet, partition.devices, settings.seed),
+        partition,
+        manifest,
+        dropout=settings.fleet.dropout,
+        seed=settings.seed,
+    )

@@ -1,0 +1,197 @@
+"""The aggregator's engine as the devices of an emulation reach it: the same calls, without a wire."""
+
+from collections import deque
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fieldfare.aggregator import ServerSettings
+from fieldfare.aggregator.engine import Engine, Event, Incoming, Standing
+from fieldfare.aggregator.storage import FolderBlobStore, StateFolder, open_sqlite
+from fieldfare.core.encodings import KNOWN_STAGES
+from fieldfare.core.errors import UpdateError
+from fieldfare.core.plans import Manifest, PlanRuntime
+from fieldfare.core.sessions import Ended
+from fieldfare.core.tasks import DEVICE_ALGORITHMS, TaskSpec
+from fieldfare.core.weights import pack_weights, sha256
+from fieldfare.emulator.simulation._clock import EmulatedClock
+from fieldfare.emulator.workers import Done
+from fieldfare.protos.v1 import admin_pb2, aggregator_pb2, task_pb2, tensors_pb2
+
+_PIECE = 2**20
+
+
+class EmulatedAggregator:
+    """One engine with its storage in a folder, and one task.
+
+    Args:
+        folder: its state.
+        clock: emulated time.
+        settings: bounds.
+    """
+
+    def __init__(self, folder: Path, clock: EmulatedClock, settings: ServerSettings | None = None) -> None:
+        self._settings = settings or ServerSettings()
+        self._state = StateFolder(folder)
+        self._database = open_sqlite(self._state.database_file)
+        self._events: deque[Event] = deque()
+        self._engine = Engine(
+            self._database,
+            FolderBlobStore(self._state.blobs),
+            self._settings,
+            clock=clock,
+            uniform=lambda: 0.5,
+            observer=self._events.append,
+            scratch=self._state.incoming,
+        )
+        self._engine.start()
+        self._task = ""
+        self._capabilities = aggregator_pb2.Capabilities(
+            protocol_version=1,
+            encoding_stages=KNOWN_STAGES,
+            algorithms=[one.value for one in DEVICE_ALGORITHMS],
+        )
+
+    @property
+    def artifacts(self) -> Path:
+        """The folder in which plans and checkpoints lie, under the hexadecimal digest of their content."""
+        return self._state.blobs / "artifacts"
+
+    def submit(self, plan: bytes, spec: TaskSpec) -> Manifest:
+        """Begin the task, with the plan's own weights.
+
+        Raises:
+            FieldfareError: what is wrong with plan or task.
+        """
+        runtime = PlanRuntime(plan)
+        weights: NDArray[np.float32] = runtime.get_weights()
+        checkpoint = pack_weights(runtime.manifest.weight_specs, weights)
+        header = admin_pb2.SubmitTaskHeader(
+            spec=spec.to_proto(),
+            plan=tensors_pb2.ArtifactRef(sha256=sha256(plan), size_bytes=len(plan)),
+            checkpoint=tensors_pb2.ArtifactRef(sha256=sha256(checkpoint), size_bytes=len(checkpoint)),
+        )
+        largest = self._settings.limits.max_artifact_bytes
+        with Incoming(self._state.incoming, header, max_artifact_bytes=largest) as incoming:
+            for content in (plan, checkpoint):
+                for start in range(0, len(content), _PIECE):
+                    incoming.write(content[start : start + _PIECE])
+            self._task = self._engine.submit(incoming).task_id
+        return runtime.manifest
+
+    # What drives it.
+
+    @property
+    def active(self) -> bool:
+        """Whether the task is still running."""
+        return self._task in self._engine.active_tasks()
+
+    @property
+    def urgent(self) -> bool:
+        """Whether `work` has something to do now."""
+        return self._engine.is_urgent(self._task)
+
+    def work(self) -> list[Event]:
+        """Do what is due: begin rounds, commit them, end the task.
+
+        Returns:
+            What happened.
+
+        Raises:
+            StorageError: it could not be written.
+        """
+        self._engine.work(self._task)
+        events = list(self._events)
+        self._events.clear()
+        return events
+
+    def next_deadline(self) -> "object":
+        """When `work` may find something due though no device calls; None for never."""
+        return self._engine.next_deadline(self._task)
+
+    def status(self, rounds_after: int = 0) -> task_pb2.TaskStatus:
+        """The task, with its rounds above a number."""
+        return self._engine.get_task(self._task, rounds_after)
+
+    def close(self) -> None:
+        """Close the storage."""
+        self._database.close()
+        self._state.close()
+
+    def __enter__(self) -> "EmulatedAggregator":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # What devices call.
+
+    def has_places(self, population: str) -> bool:
+        """Whether a device could be handed work now."""
+        return self._engine.has_places(population)
+
+    def check_in(self, population: str, device_id: bytes, memory_bytes: int) -> aggregator_pb2.CheckInResponse:
+        """Offer a device."""
+        capabilities = self._capabilities
+        capabilities.memory_bytes = memory_bytes
+        return self._engine.check_in(
+            aggregator_pb2.CheckInRequest(population=population, device_id=device_id, capabilities=capabilities)
+        )
+
+    def count_download(self, assignment: aggregator_pb2.Assignment, nbytes: int) -> None:
+        """So many bytes went out under the assignment's ticket."""
+        _, ticket = self._engine.artifact_size(assignment.checkpoint.sha256, assignment.ticket)
+        self._engine.count_download(ticket, nbytes)
+
+    def is_wanted(self, assignment: aggregator_pb2.Assignment, device_id: bytes) -> bool:
+        """Whether a report for the assignment could still be counted."""
+        header = aggregator_pb2.ReportHeader(ticket=assignment.ticket, device_id=device_id)
+        ticket = self._engine.reports.read_ticket(header)
+        return self._standing(header) is Standing.ABSENT and not self._engine.reports.expired(ticket)
+
+    def report(self, done: Done) -> tuple[Ended, str]:
+        """Take a report in.
+
+        Returns:
+            What its device is told in the end, provided that the round commits; and why, where it is refused.
+        """
+        header = aggregator_pb2.ReportHeader.FromString(done.header)
+        reports = self._engine.reports
+        ticket = reports.read_ticket(header)
+        if header.outcome != aggregator_pb2.OUTCOME_DONE:
+            reports.withdraw(ticket)
+            return Ended.WITHDRAWN, done.detail
+        try:
+            if self._standing(header) is Standing.ABSENT:
+                admission = reports.admit(ticket, header)
+                if admission is not None and reports.add(admission, done.payload, done.digest):
+                    return Ended.COUNTED, ""
+        except UpdateError as error:
+            return Ended.REFUSED, str(error)
+        reports.count_stray(ticket, late=True)
+        return Ended.LATE, ""
+
+    def late(self, assignment: aggregator_pb2.Assignment, device_id: bytes) -> None:
+        """A report comes that is not wanted any more."""
+        header = aggregator_pb2.ReportHeader(ticket=assignment.ticket, device_id=device_id)
+        self._engine.reports.count_stray(self._engine.reports.read_ticket(header), late=True)
+
+    def leave(self, assignment: aggregator_pb2.Assignment, device_id: bytes) -> None:
+        """The device gives up, since its conditions do not hold any more, and says so."""
+        header = aggregator_pb2.ReportHeader(ticket=assignment.ticket, device_id=device_id)
+        self._engine.reports.withdraw(self._engine.reports.read_ticket(header))
+
+    def is_counted(self, assignment: aggregator_pb2.Assignment, device_id: bytes) -> bool:
+        """Whether the report for the assignment is in a committed round."""
+        header = aggregator_pb2.ReportHeader(ticket=assignment.ticket, device_id=device_id)
+        return self._standing(header) is Standing.COUNTED
+
+    def _standing(self, header: aggregator_pb2.ReportHeader) -> Standing:
+        reports = self._engine.reports
+        ticket = reports.read_ticket(header)
+        standing = reports.standing(ticket)
+        return reports.standing_on_disk(ticket) if standing is Standing.UNSURE else standing

@@ -1,0 +1,80 @@
+"""Scenarios: what is printed is read back, what is not known is refused."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fieldfare.core.errors import ConfigError
+from fieldfare.core.tasks import Algorithm
+from fieldfare.emulator.scenario import SCENARIO_KEYS, print_scenario, read_scenario, scenario_from_mapping
+
+TEXT = """
+plan = "models/a.tflite"
+seed = 7
+
+[partition]
+kind = "dirichlet"
+devices = 12
+
+[fleet]
+latency = "20ms"
+
+[task]
+rounds = 3
+
+[task.aggregation]
+algorithm = "FEDADAM"
+"""
+
+
+def write(folder: Path, text: str = TEXT) -> Path:
+    path = folder / "scenario.toml"
+    path.write_text(text)
+    return path
+
+
+def test_values_stand_where_they_should_and_paths_begin_at_the_file(tmp_path: Path) -> None:
+    found = read_scenario(write(tmp_path), {"partition.devices": 20, "task.rounds": 4, "fleet.dropout": 0.25})
+    settings, task = found.settings, found.task
+    assert settings.plan == tmp_path / "models/a.tflite"
+    assert settings.data.source == tmp_path / "data.npz"
+    assert (settings.seed, settings.partition.kind, settings.partition.devices) == (7, "dirichlet", 20)
+    assert (settings.fleet.latency, settings.fleet.dropout) == (timedelta(milliseconds=20), 0.25)
+    assert (task.name, task.population, task.rounds) == ("emulated", "emulated", 4)
+    assert task.aggregation.algorithm is Algorithm.FEDADAM
+
+
+def test_what_is_printed_is_read_back_as_the_defaults(tmp_path: Path) -> None:
+    text = print_scenario()
+    printed, nothing = read_scenario(write(tmp_path, text)), read_scenario(write(tmp_path, ""))
+    assert printed.settings == nothing.settings
+    assert printed.task == nothing.task
+    for key in SCENARIO_KEYS:
+        name = key.rpartition(".")[2]
+        at = next(index for index, line in enumerate(text.splitlines()) if line.startswith(f"#{name} ="))
+        assert text.splitlines()[at - 1].startswith("# "), f"{key} is not explained"
+
+
+@pytest.mark.parametrize(
+    ("tree", "field", "words"),
+    [
+        ({"fleeet": {}}, "fleeet", "did you mean 'fleet'"),
+        ({"fleet": {"dropout": 1.0}}, "fleet.dropout", "0 to below 1"),
+        ({"fleet": {"upload_mbit_s": 0.0}}, "fleet.upload_mbit_s", "above 0"),
+        ({"partition": {"kind": "random"}}, "partition.kind", "one of iid, dirichlet"),
+        ({"partition": {"devices": 0}}, "partition.devices", "must be 1 to"),
+        ({"partition": {"kind": "column"}}, "data.column", "needs the name of a column"),
+        ({"engine": {"workers": 0}}, "engine.workers", "must be 1 to 1024"),
+        ({"seed": -1}, "seed", "must be 0 to"),
+        ({"longest": "0s"}, "longest", "must be above 0"),
+        ({"task": 3}, "task", "must be a table"),
+        ({"task": {"rounds": 0}}, "task.rounds", "must be 1 to"),
+        ({"task": {"aggregation": {"algorithm": "FEDMAGIC"}}}, "task.aggregation.algorithm", "must be one of FEDAVG"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_its_name(tree: dict[str, Any], field: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words) as caught:
+        scenario_from_mapping(tree)
+    assert caught.value.field == field
