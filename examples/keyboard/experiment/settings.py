@@ -63,8 +63,8 @@ def short(seed: int, processes: int) -> Settings:
         width=16,
         roles=40,
         federated=FederatedSettings(
-            phases=(Phase(4, 0.1), Phase(2, 0.03)),
-            cohort=10,
+            phases=(Phase(3, 0.1), Phase(2, 0.03)),
+            cohort=8,
             learning_rate=3.0,
             adaptivity=1e-3,
             epochs=1,
