@@ -16,13 +16,18 @@ from examples.keyboard.words import Vocabulary, context_of, examples_of
 from fieldfare.core.errors import DataError, NotFoundError
 from fieldfare.core.plans import Examples, PlanRuntime
 from fieldfare.core.sessions import RetrySettings
+from fieldfare.core.tasks import LocalTrainingSpec
 from fieldfare.sdk import Conditions, Device, ExampleStore, Ledger
+from fieldfare.sdk.personal import Personal, PersonalRecord
+from fieldfare.sdk.store import StoreLimits
 
 PLAN, VOCABULARY = "plan.tflite", "vocabulary.txt"
 HELD_OUT_SHARE = 0.2
 LEAST_EXAMPLES = 4
 """To train on, before the device calls anybody."""
 
+_LIMITS = StoreLimits(max_examples=20_000, max_age=timedelta(days=180))
+_PERSONAL = Personal(local=LocalTrainingSpec(epochs=1, learning_rate=0.3, min_examples=LEAST_EXAMPLES))
 _RETRY = RetrySettings(first=timedelta(milliseconds=500), longest=timedelta(minutes=1), wait=timedelta(seconds=5))
 
 
@@ -70,7 +75,10 @@ class Keyboard:
         self._first = PlanRuntime(plan)
         self._check_model(plan)
         self._store = ExampleStore.create(
-            settings.folder / "examples.db", self._first.manifest.example_specs, held_out_share=HELD_OUT_SHARE
+            settings.folder / "examples.db",
+            self._first.manifest.example_specs,
+            held_out_share=HELD_OUT_SHARE,
+            limits=_LIMITS,
         )
         self._device = self._open_device()
         self._tell: Callable[[str], None] | None = None
@@ -80,6 +88,11 @@ class Keyboard:
     def ledger(self) -> Ledger:
         """Every message that left this device."""
         return self._device.ledger
+
+    @property
+    def own(self) -> PersonalRecord | None:
+        """What became of the last fine-tuning for this person alone; None before the first."""
+        return self._device.personal
 
     @property
     def folder(self) -> Path:
@@ -126,7 +139,7 @@ class Keyboard:
         return self._store.count()
 
     def delete_everything(self) -> int:
-        """Delete all examples, and the report that was made from them and is not yet sent.
+        """Delete all examples, the weights that were tuned to them, and the report that is not yet sent.
 
         The ledger stays: it holds nothing that was typed, and is the record of what left. So do the shared checkpoints.
 
@@ -174,6 +187,7 @@ class Keyboard:
             enrollment_key=settings.enrollment_key,
             conditions=settings.conditions,
             retry=_RETRY,
+            personal=_PERSONAL,
         )
 
     def _foretell(self, context: Examples) -> NDArray[np.float32]:

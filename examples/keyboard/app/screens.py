@@ -171,9 +171,11 @@ class PrivacyScreen(Screen[None]):
 
     def _show(self) -> None:
         ledger = self._keyboard.ledger
+        keyboard = self._keyboard
         self.query_one("#kept", Static).update(
-            f"{self._keyboard.kept()} examples, made of what you typed, are in {self._keyboard.folder} and nowhere "
-            f"else.\nThese {len(ledger)} messages with {ledger.total_bytes():,} bytes have left this device:"
+            f"{keyboard.kept()} examples, made of what you typed, are in {keyboard.folder} and nowhere else.\n"
+            f"{_own_words(keyboard)}\n"
+            f"These {len(ledger)} messages with {ledger.total_bytes():,} bytes have left this device:"
         )
         totals = self.query_one("#totals", DataTable)
         totals.clear()
@@ -220,3 +222,10 @@ class DeleteQuestion(ModalScreen[bool]):
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:
         self.dismiss(event.button.id == "yes")
+
+
+def _own_words(keyboard: Keyboard) -> str:
+    own = keyboard.own
+    if own is None:
+        return "The suggestions are not tuned to you yet."
+    return f"Tuned to you on this device, {'in use' if own.kept else 'not in use'}: {own.detail}."

@@ -203,7 +203,7 @@ def run_central(experiment: Experiment) -> None:
 
 def run_personal(experiment: Experiment) -> None:
     """Fine-tune the federated model on each device."""
-    from examples.keyboard.experiment.personal import personalise
+    from examples.keyboard.experiment.personal import personalise_roles
 
     path = experiment.output / FEDERATED_WEIGHTS
     if not path.is_file():
@@ -212,7 +212,7 @@ def run_personal(experiment: Experiment) -> None:
     plan = experiment.output / FIRST_PLAN
     if weights.shape != PlanRuntime(plan).get_weights().shape:
         raise StateError(f"{path} is of another model: run the stage federated again")
-    found = personalise(plan, weights, experiment.roles, experiment.vocabulary, experiment.settings.personal)
+    found = personalise_roles(plan, weights, experiment.roles, experiment.vocabulary, experiment.settings.personal)
     experiment.write("personal", **asdict(found), settings=asdict(experiment.settings.personal))
     experiment.say(f"federated {words(found.shared)}; personalised {words(found.own)}")
 

@@ -89,8 +89,10 @@ def test_what_is_typed_trains_in_the_background_and_the_privacy_page_tells_and_d
         await until(pilot, lambda: LedgerKind.UPDATE in keyboard.ledger.totals())
         await until(pilot, lambda: "update counted" in text(app, "#status"))
         await until(pilot, lambda: keyboard.suggest("") != before)
+        await until(pilot, lambda: keyboard.own is not None)
         await pilot.press("f8")
         await pilot.pause()
+        assert "Tuned to you on this device" in text(app, "#kept")
         entries = app.screen.query_one("#entries", DataTable)
         assert entries.row_count > 2
         kinds = [entries.get_row_at(row)[2] for row in range(entries.row_count)]
@@ -106,6 +108,8 @@ def test_what_is_typed_trains_in_the_background_and_the_privacy_page_tells_and_d
         await until(pilot, lambda: keyboard.kept() == 0)
         await until(pilot, lambda: "0 examples" in text(app, "#kept"))
         assert len(keyboard.ledger) >= sent > 0
+        assert keyboard.own is None
+        assert "not tuned to you yet" in text(app, "#kept")
         await pilot.press("escape")
         await pilot.pause()
         assert "0 examples on this device" in text(app, "#keystrokes")

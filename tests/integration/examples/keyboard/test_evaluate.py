@@ -45,6 +45,8 @@ def test_every_stage_and_the_same_weights_however_they_are_run(tmp_path: Path) -
     assert measured["central"].among_three > measured["untrained"].among_three
     # The device's runtime and Keras start from one model, and the personal stage from the federated one.
     assert at_once.read("personal")["shared"] == at_once.read("federated")["recall"]
+    personal = at_once.read("personal")
+    assert 0 <= personal["kept"] <= personal["trained"] == 40
     done = at_once.read("federated")
     assert done["rounds"] == 5
     assert done["participations"] == done["rounds"] * settings.federated.cohort
