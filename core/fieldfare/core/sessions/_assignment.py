@@ -66,6 +66,8 @@ def read_assignment(proto: aggregator_pb2.Assignment) -> Assignment:
     """
     if not 0 < len(proto.ticket) <= MAX_TICKET_BYTES or not 0 < len(proto.task_id) <= 64:  # noqa: PLR2004
         raise ProtocolError("the assignment has no usable ticket or task id")
+    if not proto.task_id.isprintable():
+        raise ProtocolError("the assignment's task id is not printable")
     try:
         local = LocalTrainingSpec.from_proto(proto.local)
         local.check("local")

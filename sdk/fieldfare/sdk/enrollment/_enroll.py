@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 from fieldfare.core.errors import AuthenticationError, ProtocolError
 from fieldfare.core.signing import enrollment_message, public_key_of, refresh_message, sign
 from fieldfare.protos.v1 import aggregator_pb2
-from fieldfare.sdk.enrollment._membership import Member, Membership
+from fieldfare.sdk.enrollment._membership import LATEST_MICROS, Member, Membership
 from fieldfare.sdk.transport import Transport
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_TOKEN_CHARACTERS = 4096
+_LONGEST_TOKEN_MICROS = 366 * 86_400 * 10**6
 
 
 def micros(moment: datetime) -> int:
@@ -58,7 +59,7 @@ def refresh(transport: Transport, membership: Membership, member: Member, device
     try:
         return _refresh(transport, membership, member, device_id, seed, now)
     except AuthenticationError as error:
-        if error.server_time_micros is None:
+        if error.server_time_micros is None or error.server_time_micros > LATEST_MICROS:
             raise
         behind = error.server_time_micros - micros(now)
         member = replace(member, clock_behind_micros=behind, signed_micros=0)
@@ -87,6 +88,8 @@ def _with_token(member: Member, answer: aggregator_pb2.AccessToken, now: datetim
         lasts = answer.expires_in.ToTimedelta() // timedelta(microseconds=1)
     except (ValueError, OverflowError) as error:
         raise ProtocolError("the access token ends at a time that cannot be") from error
+    if not 0 < lasts <= _LONGEST_TOKEN_MICROS or answer.server_time_micros > LATEST_MICROS:
+        raise ProtocolError("the access token lasts, or the aggregator's clock shows, a time that cannot be")
     return replace(
         member,
         population=answer.population,

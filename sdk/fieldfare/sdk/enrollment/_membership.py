@@ -10,6 +10,9 @@ from fieldfare.core.errors import StateError, StorageError
 from fieldfare.core.files import OWNER_ONLY, write_atomically
 from fieldfare.core.signing import SEED_BYTES
 
+LATEST_MICROS = 253_402_300_800 * 10**6
+"""The end of the year 9999: no clock shows a later time."""
+
 _LOG = logging.getLogger("fieldfare.sdk")
 
 
@@ -94,4 +97,8 @@ class Membership:
 
 
 def _is_typed(member: Member) -> bool:
-    return all(type(getattr(member, name)) is type(default) for name, default in asdict(Member()).items())
+    typed = all(type(getattr(member, name)) is type(default) for name, default in asdict(Member()).items())
+    return typed and all(
+        abs(time) <= 2 * LATEST_MICROS
+        for time in (member.expires_micros, member.clock_behind_micros, member.signed_micros)
+    )

@@ -38,6 +38,7 @@ def test_the_bounds_of_an_assignment_are_accepted():
         ({"ticket": b"t" * 4097}, "no usable ticket"),
         ({"task_id": ""}, "no usable ticket or task id"),
         ({"task_id": "x" * 65}, "task id"),
+        ({"task_id": "x\x1b[2J"}, "task id is not printable"),
         ({"kind": 0}, "cannot do: 0 is not a valid NextRound"),
         ({"kind": 99}, "99 is not a valid NextRound"),
         ({"algorithm": 0}, "0 is not a valid Algorithm"),
