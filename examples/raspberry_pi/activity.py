@@ -39,7 +39,7 @@ class Sample:
     """What the sensor measured at one instant.
 
     Attributes:
-        values: `(9,)` float32, in the order of `CHANNELS`.
+        values: `(9,)` float32, in the order of `CHANNELS`; `(6,)` as a sensor measures, see `gravity.py`.
         label: index into `ACTIVITIES`, or `UNKNOWN`.
     """
 

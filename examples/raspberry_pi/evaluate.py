@@ -71,6 +71,7 @@ class Result:
     Attributes:
         accuracy: person to the share of their windows that was recognised.
         confusion: `(6, 6)` windows: rows are what people did, columns what was recognised.
+        six_values: share of all their windows that was recognised from six values a sample, as a sensor gives them.
         weights: `(n,)` float32.
         checkpoint: hexadecimal digest of the final weights.
         seconds: from the first round to the last.
@@ -78,6 +79,7 @@ class Result:
 
     accuracy: dict[int, float]
     confusion: NDArray[np.int64]
+    six_values: float
     weights: NDArray[np.float32]
     checkpoint: str
     seconds: float
@@ -140,9 +142,12 @@ def evaluate(settings: Settings) -> Result:
     status, weights = _train(settings, plan, devices)
     seconds = time.monotonic() - began
     confusion = {person: _confusion(plan, weights, windows[person]) for person in UNSEEN}
+    unseen = [one for one in recordings if one.subject in UNSEEN]
+    sensed = _confusion(plan, weights, windowed(unseen, six_values=True))
     return Result(
         accuracy={person: float(np.trace(one) / one.sum()) for person, one in confusion.items()},
         confusion=np.sum(list(confusion.values()), axis=0),
+        six_values=float(np.trace(sensed) / sensed.sum()),
         weights=weights,
         checkpoint=status.checkpoint.sha256.hex(),
         seconds=seconds,

@@ -18,6 +18,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from examples.raspberry_pi.activity import ACTIVITIES, RATE_HZ, SPECS, STEP, UNKNOWN, Reading
+from examples.raspberry_pi.gravity import nine_values
 from examples.raspberry_pi.inputs import LabelFile, labelled, open_input, read_lines, set_up_serial
 from examples.raspberry_pi.lines import parse_lines
 from examples.raspberry_pi.recogniser import Recogniser, Recognition
@@ -116,7 +117,7 @@ def _readings(options: argparse.Namespace, stop: threading.Event, stack: ExitSta
     descriptor = stack.enter_context(open_input(path))
     if options.serial is not None:
         set_up_serial(descriptor, options.baud)
-    found = parse_lines(read_lines(descriptor, stop, what=str(path), endless=options.serial is not None))
+    found = nine_values(parse_lines(read_lines(descriptor, stop, what=str(path), endless=options.serial is not None)))
     return labelled(found, LabelFile(options.label_file)) if options.label_file is not None else found
 
 

@@ -26,6 +26,7 @@ from examples.raspberry_pi.activity import (
     Sample,
     Values,
 )
+from examples.raspberry_pi.gravity import nine_values, sensed
 from examples.raspberry_pi.windows import SlidingWindow
 from fieldfare.core.errors import DataError, NotFoundError
 from fieldfare.core.plans import Examples, check_examples
@@ -80,14 +81,19 @@ def replay(recordings: Sequence[Recording]) -> Iterator[Reading]:
         yield None
 
 
-def windowed(recordings: Sequence[Recording]) -> Examples:
+def windowed(recordings: Sequence[Recording], *, six_values: bool = False) -> Examples:
     """The windows that a device makes of them: "window" `(n, 128, 9)` float32, "label" `(n,)` int32.
+
+    Args:
+        recordings: of any people.
+        six_values: leave the acceleration of the body away, as a sensor does, and let the device filter it out itself.
 
     Raises:
         DataError: no recordings.
     """
     sliding = SlidingWindow()
-    windows = [window for reading in replay(recordings) if (window := sliding.push(reading)) is not None]
+    readings = nine_values(sensed(replay(recordings))) if six_values else replay(recordings)
+    windows = [window for reading in readings if (window := sliding.push(reading)) is not None]
     examples = {
         INPUT: np.array([window.values for window in windows], np.float32),
         TARGET: np.array([window.label for window in windows], np.int32),

@@ -33,6 +33,7 @@ def results_table(settings: "Settings", result: "Result") -> str:
             "|---|---|",
             *people,
             f"| all, {result.confusion.sum():,} windows | {result.overall:.4f} |",
+            f"| all, from six values a sample | {result.six_values:.4f} |",
             "",
             f"| did, taken for | {' | '.join(ACTIVITIES)} |",
             f"|---|{'---|' * len(ACTIVITIES)}",
