@@ -298,7 +298,7 @@ class ExampleStore:
             example_id: of one example.
             key: of one example; in every collection that has it, or in `collection` only.
             collection: with a key, where to look for it; without, all of it and its name.
-            everything: all examples, keys and collections. StoreLimits and held-out share stay.
+            everything: all examples, keys and collections. The limits and the held-out share stay.
 
         Returns:
             How many were deleted.
