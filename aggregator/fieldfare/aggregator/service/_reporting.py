@@ -58,13 +58,13 @@ class Reporting:
         engine = self._settings.engine
         limit = self._settings.limits.report_time_limit + max(engine.receipt_wait, engine.longest_wait)
         try:
-            async with on_the_wire(context), asyncio.timeout(limit.total_seconds()):
-                return await self._report(stream, context)
+            async with on_the_wire(context), asyncio.timeout(limit.total_seconds()) as bound:
+                return await self._report(stream, context, bound)
         except TimeoutError:
             await abort(context, grpc.StatusCode.DEADLINE_EXCEEDED, "the report took too long: send it again")
         raise AssertionError("unreachable")  # pragma: no cover
 
-    async def _report(self, stream: _Stream, context: _Context) -> aggregator_pb2.Receipt:
+    async def _report(self, stream: _Stream, context: _Context, bound: asyncio.Timeout) -> aggregator_pb2.Receipt:
         async with asyncio.timeout(self._settings.limits.chunk_time_limit.total_seconds()):
             first = await anext(stream, None)
         if first is None or first.WhichOneof("part") != "header":
@@ -74,7 +74,7 @@ class Reporting:
             ticket = self._reports.read_ticket(header)
         except UpdateError as error:
             return self._receipt(aggregator_pb2.RECEIPT_STATUS_INVALID, "", str(error), error.reason)
-        receipt = await self._answered(ticket, header, stream, context)
+        receipt = await self._answered(ticket, header, stream, context, bound)
         late = receipt.status == aggregator_pb2.RECEIPT_STATUS_LATE
         if not header.receipt_only and (late or receipt.status == aggregator_pb2.RECEIPT_STATUS_DUPLICATE):
             self._reports.count_stray(ticket, late=late)
@@ -82,7 +82,12 @@ class Reporting:
         return receipt
 
     async def _answered(
-        self, ticket: Ticket, header: aggregator_pb2.ReportHeader, stream: _Stream, context: _Context
+        self,
+        ticket: Ticket,
+        header: aggregator_pb2.ReportHeader,
+        stream: _Stream,
+        context: _Context,
+        bound: asyncio.Timeout,
     ) -> aggregator_pb2.Receipt:
         try:
             standing = await self._standing(ticket)
@@ -99,14 +104,14 @@ class Reporting:
                 await abort(context, grpc.StatusCode.RESOURCE_EXHAUSTED, "too many reports at once: try again")
             self._reading += 1
             try:
-                return await self._take_in(ticket, header, stream)
+                return await self._take_in(ticket, header, stream, bound)
             finally:
                 self._reading -= 1
         except UpdateError as error:
             return self._receipt(aggregator_pb2.RECEIPT_STATUS_INVALID, "", str(error), error.reason)
 
     async def _take_in(
-        self, ticket: Ticket, header: aggregator_pb2.ReportHeader, stream: _Stream
+        self, ticket: Ticket, header: aggregator_pb2.ReportHeader, stream: _Stream, bound: asyncio.Timeout
     ) -> aggregator_pb2.Receipt:
         task_id = ticket.task_id.hex()
         try:
@@ -114,6 +119,8 @@ class Reporting:
             if admission is None:
                 return await self._settled(ticket, Standing.GONE, own=True, wait_s=0)
             # Safe: `admit` has found the length to be that of the plan's weights.
+            if (until := bound.when()) is not None:
+                bound.reschedule(until + header.payload_bytes / self._settings.limits.report_bytes_per_s)
             async with self._budget.hold(header.payload_bytes):
                 try:
                     payload, digest = await read_payload(

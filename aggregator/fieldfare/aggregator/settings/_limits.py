@@ -14,7 +14,8 @@ class LimitSettings:
         max_artifact_bytes: largest plan or checkpoint that a task may bring.
         max_ingest_bytes: payload bytes that are held at the same time; one report is always let in.
         max_reports: reports that are read at the same time; further ones are told to try again.
-        report_time_limit: how long the stream of one report may take.
+        report_time_limit: how long the stream of one report may take, beside the time for its payload.
+        report_bytes_per_s: at least so fast must the payload of a report come on the whole.
         chunk_time_limit: how long a caller may send nothing of its request, or take nothing of its answer.
         max_streams: calls at the same time on one connection.
         max_calls: calls at the same time on one port; further ones are told to try again.
@@ -30,6 +31,7 @@ class LimitSettings:
     max_ingest_bytes: int = 256 * 2**20
     max_reports: int = 1024
     report_time_limit: timedelta = timedelta(minutes=10)
+    report_bytes_per_s: int = 4096
     chunk_time_limit: timedelta = timedelta(seconds=30)
     max_streams: int = 1024
     max_calls: int = 16_384
@@ -39,7 +41,14 @@ class LimitSettings:
 
     def __post_init__(self) -> None:
         at_least_one(
-            "limits", self, "max_artifact_bytes", "max_ingest_bytes", "max_reports", "max_streams", "max_calls"
+            "limits",
+            self,
+            "max_artifact_bytes",
+            "max_ingest_bytes",
+            "max_reports",
+            "report_bytes_per_s",
+            "max_streams",
+            "max_calls",
         )
         positive("limits", self, "report_time_limit", "chunk_time_limit", "max_connection_idle", "max_connection_age")
         not_negative("limits", self, "shutdown_grace")

@@ -42,7 +42,7 @@ def transport_error(error: "grpc.RpcError", address: str) -> TransportError:
     if code == "UNAVAILABLE":
         return _unavailable(detail, address)
     if code == "DEADLINE_EXCEEDED":
-        return TransportError(f"the aggregator at {address} did not answer in time")
+        return TransportError(f"the call to the aggregator at {address} took too long ({detail})")
     refusal = _refusal(error, code, detail, address)
     if refusal is not None:
         return refusal

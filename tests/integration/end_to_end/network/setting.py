@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -85,14 +85,13 @@ def line(
     *,
     patience: timedelta | None = None,
     authority: Authority | None = None,
+    settings: ServerSettings = PACE,
 ) -> Iterator[Line]:
     """A device whose connections suffer the faults, one after the other; over TLS where an authority is given."""
-    settings = PACE
     if authority is not None:
         pair = authority.issue("server")
-        settings = ServerSettings(
-            pace=PACE.pace, security=SecuritySettings(enrollment="off", tls_cert=pair.cert, tls_key=pair.key)
-        )
+        security = SecuritySettings(enrollment="off", tls_cert=pair.cert, tls_key=pair.key)
+        settings = replace(settings, security=security)
     limit = timedelta(seconds=120)
     spec = TaskSpec(
         "line",

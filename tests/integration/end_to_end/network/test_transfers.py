@@ -5,14 +5,16 @@ import random
 import threading
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from fieldfare.aggregator.settings import EngineSettings, LimitSettings
 from fieldfare.core.sessions import Ended
 from fieldfare.sdk.device import DeviceFolder
-from tests.integration.end_to_end.network.setting import FEATURES, PIECE, line
+from tests.integration.end_to_end.network.setting import FEATURES, PACE, PIECE, line
 from tests.support.certificates import Authority
 from tests.support.faults import DOWN, UP, Corrupt, Cut, Delay, Reset, Swallow, Throttle
 from tests.support.fleet_threads import wait_until
@@ -92,7 +94,9 @@ def test_a_slow_link_may_take_its_time(tmp_path: Path) -> None:
     """Longer than the two seconds in which something must move: each of the three transfers takes three."""
     rate = 400_000
     slow = itertools.repeat([Throttle(DOWN, rate), Throttle(UP, rate), Delay(UP, 0.005)])
-    with line(tmp_path, slow, patience=SOON) as one:
+    settings = replace(PACE, limits=LimitSettings(report_time_limit=timedelta(seconds=1), report_bytes_per_s=100_000))
+    settings = replace(settings, engine=EngineSettings(longest_wait=timedelta(seconds=1)))
+    with line(tmp_path, slow, patience=SOON, settings=settings) as one:
         one.member.slowest_bytes_per_s = 1e5
         assert one.once().ended is Ended.COUNTED
         assert len(one.proxy.connections) == 1
