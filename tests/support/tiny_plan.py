@@ -40,10 +40,13 @@ def tiny_manifest(batch_size: int = 4, features: int = 1, *, gradients: bool = T
 
 
 @functools.cache
-def tiny_plan(batch_size: int = 4, features: int = 1, gradients: bool = True, settable: bool = True) -> bytes:
+def tiny_plan(
+    batch_size: int = 4, features: int = 1, gradients: bool = True, settable: bool = True, single: bool = False
+) -> bytes:
     """The bytes of the plan; all weights start at zero. Takes some seconds the first time in a process.
 
-    Without `gradients` it has no such signature, and without `settable` no `set_state`, as plans once had none.
+    Without `gradients` it has no such signature, and without `settable` no `set_state`, as plans once had none. With
+    `single` it has `infer_one`, which gives 1000 more than `infer`, so that a test can tell.
     """
     import tensorflow as tf
 
@@ -54,6 +57,8 @@ def tiny_plan(batch_size: int = 4, features: int = 1, gradients: bool = True, se
         for name in ("train", "evaluate", "infer", "get_weights", "set_weights", "get_state", "set_state", "gradients")
         if not absent.get(name, False)
     }
+    if single:
+        signatures["infer_one"] = module.infer_one
     with tempfile.TemporaryDirectory() as folder:
         options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
         tf.saved_model.save(module, folder, signatures=signatures, options=options)
@@ -114,7 +119,12 @@ def _module(tf: Any, batch: int, features: int) -> Any:
         return {"output_0": predict(input_0)}
 
     module.train, module.gradients, module.evaluate = train, gradients, evaluate
-    module.infer = infer
+
+    @tf.function(input_signature=[spec("input_0", 1, features)], autograph=False)
+    def infer_one(input_0: Any) -> dict[str, Any]:
+        return {"output_0": predict(input_0) + 1000.0}
+
+    module.infer, module.infer_one = infer, infer_one
     _add_access(tf, module, spec("weight_0", features, 1), spec("weight_1", 1))
     return module
 

@@ -121,6 +121,15 @@ def test_any_number_of_examples_is_inferred(runtime, count):
     assert outputs["dense"].tolist() == [[2.0 * x + 1.0] for x in range(count)]
 
 
+@pytest.mark.parametrize(("count", "more"), [(1, 1000.0), (2, 0.0), (5, 0.0)])
+def test_a_single_example_is_inferred_without_a_whole_batch(count, more):
+    runtime = PlanRuntime(tiny_plan(single=True))
+    runtime.set_weights(np.float32([2, 1]))
+    # A view that LiteRT would not take: every other row of a larger array.
+    inputs = {"x": np.arange(2 * count, dtype="f4").reshape(-1, 1)[::2]}
+    assert runtime.infer(inputs)["dense"].tolist() == [[4.0 * x + 1.0 + more] for x in range(count)]
+
+
 @pytest.mark.parametrize("count", [0, 5])
 def test_a_step_takes_one_batch_at_most(runtime, count):
     with pytest.raises(DataError, match=f"a step takes 1 to 4 examples, got {count}"):
