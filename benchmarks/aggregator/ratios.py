@@ -44,18 +44,21 @@ def machine() -> str:
     return f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} processors"
 
 
-def settle(benchmark: str, goals: Mapping[str, Goal], options: argparse.Namespace, measured: str) -> None:
-    """Print the ratios beside their goals, then store or check them as the options say."""
+def settle(
+    benchmark: str, goals: Mapping[str, Goal], options: argparse.Namespace, measured: str, *, path: Path | None = None
+) -> None:
+    """Print the ratios beside their goals, then store or check them as the options say; `path` is for others' files."""
+    path = path or STORED
     for name, goal in goals.items():
         word = "at most" if goal.at_most else "at least"
         print(f"{name}: {goal.value:.3g} (goal: {word} {goal.bound:g}, {'met' if goal.met else 'missed'})")
-    stored = json.loads(STORED.read_text()) if STORED.exists() else {}
+    stored = json.loads(path.read_text()) if path.exists() else {}
     if options.store:
         before = stored.get(benchmark, {}).get("ratios", {})
         ratios = before | {name: float(f"{goal.value:.3g}") for name, goal in goals.items()}
         stored[benchmark] = {"measured": measured, "ratios": ratios}
-        STORED.parent.mkdir(exist_ok=True)
-        STORED.write_text(json.dumps(stored, indent=2, sort_keys=True) + "\n")
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(stored, indent=2, sort_keys=True) + "\n")
     if options.check:
         known = stored.get(benchmark, {}).get("ratios", {})
         problems = [f"{name}: no stored ratio; run with --store" for name in goals if name not in known]

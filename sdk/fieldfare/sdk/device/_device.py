@@ -12,7 +12,7 @@ from typing import Self
 
 import numpy as np
 
-from fieldfare.core.errors import ConfigError, ProtocolError, StateError, StorageError, TransportError
+from fieldfare.core.errors import ConfigError, ProtocolError, StateError
 from fieldfare.core.sessions import (
     Assignment,
     DeviceIdentity,
@@ -24,6 +24,7 @@ from fieldfare.core.sessions import (
 from fieldfare.sdk.cache import DEFAULT_LIMIT_BYTES
 from fieldfare.sdk.conditions import Conditions, Probe, SystemProbe, unmet
 from fieldfare.sdk.device._folder import DeviceFolder
+from fieldfare.sdk.device._forever import AFTER_PROTOCOL_ERROR, Loop
 from fieldfare.sdk.device._identity import capabilities, public_key
 from fieldfare.sdk.device._personaliser import Personaliser
 from fieldfare.sdk.device._predicting import Predicting
@@ -33,12 +34,19 @@ from fieldfare.sdk.ledger import Ledger
 from fieldfare.sdk.pace import MachineClock, Pacer, RunningClock
 from fieldfare.sdk.personal import Personal, PersonalRecord
 from fieldfare.sdk.store import ExampleSource
-from fieldfare.sdk.training import NO_LIMITS, Interrupt, Limits, LiteRtTrainer, LocalTrainer, Resting, clear_overdue
+from fieldfare.sdk.training import (
+    NO_LIMITS,
+    Interrupt,
+    Limits,
+    LiteRtTrainer,
+    LocalTrainer,
+    Release,
+    Resting,
+    clear_overdue,
+)
 from fieldfare.sdk.transport import GrpcTransport, LedgeredTransport, Transport
 
 _LOG = logging.getLogger("fieldfare.sdk")
-_AFTER_PROTOCOL_ERROR = timedelta(hours=1)
-_AFTER_STORAGE_ERROR = timedelta(minutes=1)
 _LONGEST_NAME = 64
 _SHORT = timedelta(seconds=2)
 _RETRY = RetrySettings()
@@ -134,6 +142,7 @@ class Device(Predicting):
         self._uniform = uniform or random.Random(seed).random  # noqa: S311
         self._clock, self._begun = clock or MachineClock(), now()
         self._started_s = self._clock.seconds()
+        self._release = Release(self._trainer, self._clock.seconds)
         super().__init__(DeviceFolder(folder, create=True, cache_limit_bytes=cache_limit_bytes))
         self._pacer = Pacer(
             self._folder.pace, self._clock, now, min_separation=min_separation, retry=retry, uniform=self._uniform
@@ -197,8 +206,16 @@ class Device(Predicting):
             raise StateError("this device is running in another thread already")
         try:
             self._folder.acquire()
-            if (held := self._held(stop, early=early)) is not None:
-                return held
+            participation = self._take_part(stop, wait, early=early)
+            self._release.after(participation)
+            return participation
+        finally:
+            self._running.release()
+
+    def _take_part(self, stop: threading.Event, wait: timedelta, *, early: bool) -> Participation:
+        if (held := self._held(stop, early=early)) is not None:
+            return held
+        try:
             participation = self._participate(stop, replace(self._retry, wait=wait))
             if participation.ended is Ended.STOPPED:
                 return participation
@@ -210,14 +227,12 @@ class Device(Predicting):
             return self._pacer.settle(participation)
         except ProtocolError as error:
             # A later process knows, too, that it is of no use to ask again soon.
-            self._pacer.settle(Participation(Ended.UNREACHABLE, _AFTER_PROTOCOL_ERROR, str(error)))
+            self._pacer.settle(Participation(Ended.UNREACHABLE, AFTER_PROTOCOL_ERROR, str(error)))
             raise
         except Resting as rest:
             if stop.is_set():
                 return Participation(Ended.STOPPED, timedelta(0), "stopped; the training is kept until the next run")
             return Participation(Ended.IDLE, self._conditions.check_again, f"training rests: {rest}")
-        finally:
-            self._running.release()
 
     def run_forever(
         self,
@@ -236,25 +251,14 @@ class Device(Predicting):
         Raises:
             StateError: another process or thread runs this device.
         """
-        last_work = self._steady_now()
-        while not stop.is_set():
-            wait = self._retry.wait
-            if idle_after is not None:
-                wait = min(wait, last_work + idle_after - self._steady_now())
-            participation = self._survive(stop, wait)
-            if participation.ended not in {Ended.IDLE, Ended.UNREACHABLE}:
-                last_work = self._steady_now()
-            if participation.ended is Ended.STOPPED and self._folder.outbox.is_empty:
-                return
-            if on_participation is not None:
-                on_participation(participation)
-            pause = participation.come_back_after
-            if idle_after is not None:
-                left = last_work + idle_after - self._steady_now()
-                if left <= timedelta(0):
-                    return
-                pause = min(pause, left)
-            stop.wait(pause.total_seconds())
+        loop = Loop(
+            once=lambda wait: self.run_once(stop, wait=wait),
+            stop=stop,
+            retry=self._retry,
+            now=self._steady_now,
+            is_settled=lambda: self._folder.outbox.is_empty,
+        )
+        loop.run(on_participation, idle_after)
 
     def personalise(self, stop: threading.Event | None = None) -> PersonalRecord:
         """Adapt the newest checkpoint to this device's examples now, without a network, whatever was adapted before.
@@ -373,22 +377,8 @@ class Device(Predicting):
                 return Participation(Ended.STOPPED, timedelta(0), "stopped")
             return Participation(Ended.STOPPED, timedelta(0), "stopped; the report is kept until the next run")
 
-    def _rng_of(self, assignment: Assignment) -> np.random.Generator:
+    def _rng_of(self, assignment: Assignment) -> "np.random.Generator":
         """Shuffles the same way in the same round, whatever was tried before; differently without a seed."""
         if self._seed is None:
             return np.random.default_rng()
         return np.random.default_rng([self._seed, assignment.round_number])
-
-    def _survive(self, stop: threading.Event, wait: timedelta) -> Participation:
-        """`run_once`, with the errors that time may heal turned into a wait."""
-        try:
-            return self.run_once(stop, wait=wait)
-        except TransportError as error:
-            _LOG.warning("%s", error)
-            return Participation(Ended.UNREACHABLE, self._retry.longest, str(error))
-        except ProtocolError as error:
-            _LOG.error("%s", error)
-            return Participation(Ended.UNREACHABLE, _AFTER_PROTOCOL_ERROR, str(error))
-        except StorageError as error:
-            _LOG.error("%s", error)
-            return Participation(Ended.UNREACHABLE, _AFTER_STORAGE_ERROR, str(error))

@@ -47,7 +47,7 @@ class Personaliser:
     source: ExampleSource
     settings: Personal
     now: Callable[[], datetime]
-    rng: Callable[[], np.random.Generator]
+    rng: Callable[[], "np.random.Generator"]
     limits: Limits = NO_LIMITS
     clock: Callable[[], float] = time.monotonic
     _failed: Current | None = field(default=None, init=False)

@@ -70,7 +70,7 @@ class Shell:
     stop: threading.Event
     now: Callable[[], datetime]
     unmet: Callable[[], str]
-    rng_of: Callable[[Assignment], np.random.Generator]
+    rng_of: Callable[[Assignment], "np.random.Generator"]
     on_wait: Callable[[timedelta, str], None]
     on_work: Callable[[], None]
     moment: Callable[[], Moment]

@@ -48,7 +48,7 @@ def personalise(
     source: ExampleSource,
     settings: Personal,
     *,
-    rng: np.random.Generator,
+    rng: "np.random.Generator",
     interrupt: Interrupt,
     enough: Enough = never,
 ) -> Adapted:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from fieldfare.core.tasks import LocalTrainingSpec
 
 
-def batches(rows: int, size: int, local: LocalTrainingSpec, rng: np.random.Generator) -> Iterator[NDArray[np.intp]]:
+def batches(rows: int, size: int, local: LocalTrainingSpec, rng: "np.random.Generator") -> Iterator[NDArray[np.intp]]:
     """The rows of each step, `(1 to size,)`: `epochs` passes over all rows, `max_steps` steps at the most.
 
     A pass may end with a short batch. With `shuffle` each has an order of its own, drawn when it begins; else it is the
@@ -19,6 +19,6 @@ def batches(rows: int, size: int, local: LocalTrainingSpec, rng: np.random.Gener
     return islice(steps, local.max_steps or None)
 
 
-def _orders(rows: int, local: LocalTrainingSpec, rng: np.random.Generator) -> Iterator[NDArray[np.intp]]:
+def _orders(rows: int, local: LocalTrainingSpec, rng: "np.random.Generator") -> Iterator[NDArray[np.intp]]:
     for _ in range(local.epochs):
         yield rng.permutation(rows) if local.shuffle else np.arange(rows)

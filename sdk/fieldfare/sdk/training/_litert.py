@@ -17,6 +17,7 @@ from fieldfare.core.plans import Examples, Manifest, PlanRuntime, count_rows, ta
 from fieldfare.core.tasks import Algorithm, LocalTrainingSpec
 from fieldfare.sdk.training._batches import batches
 from fieldfare.sdk.training._progress import Progress, generator_at
+from fieldfare.sdk.training._release import give_back_memory
 from fieldfare.sdk.training._trainer import Enough, Interrupt, Interrupted, Trained, never
 
 _Step = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
@@ -42,6 +43,12 @@ class LiteRtTrainer:
             self._digest = digest
         return self._runtime.manifest
 
+    def unload(self) -> None:
+        """Let the plan go, and what it took from the system."""
+        if self._runtime is not None:
+            self._runtime = None
+            give_back_memory()
+
     def train(
         self,
         checkpoint: NDArray[np.float32],
@@ -49,7 +56,7 @@ class LiteRtTrainer:
         *,
         local: LocalTrainingSpec,
         algorithm: Algorithm,
-        rng: np.random.Generator,
+        rng: "np.random.Generator",
         interrupt: Interrupt,
         enough: Enough = never,
         control: ControlVariates | None = None,

@@ -29,7 +29,7 @@ class Progress:
     seen: int
 
 
-def generator_at(order: Mapping[str, Any]) -> np.random.Generator:
+def generator_at(order: Mapping[str, Any]) -> "np.random.Generator":
     """A generator in the state that `Progress.order` holds.
 
     Raises:

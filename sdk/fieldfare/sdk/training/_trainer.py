@@ -78,7 +78,7 @@ class LocalTrainer(Protocol):
         *,
         local: LocalTrainingSpec,
         algorithm: Algorithm,
-        rng: np.random.Generator,
+        rng: "np.random.Generator",
         interrupt: Interrupt,
         enough: Enough = never,
         control: ControlVariates | None = None,

@@ -51,7 +51,7 @@ def do_work(
     trainer: LocalTrainer,
     source: ExampleSource,
     *,
-    rng: np.random.Generator,
+    rng: "np.random.Generator",
     interrupt: Interrupt,
     on_loaded: Callable[[Manifest], None] | None = None,
     own_control: Callable[[int], NDArray[np.float32]] = _zeros,
@@ -145,7 +145,7 @@ class _Training:
     control: ControlVariates | None
     clock: Callable[[], float]
 
-    def result(self, rng: np.random.Generator, seconds: float | None, rest: Rest | None) -> WorkResult:
+    def result(self, rng: "np.random.Generator", seconds: float | None, rest: Rest | None) -> WorkResult:
         """Measure, train, and measure again, where that is asked for; go on from where it rests, and let it rest."""
         examples = self.source.training(self.local.max_examples)
         rested = None if rest is None else rest.take(self.assignment, self.local, examples)
@@ -173,7 +173,7 @@ class _Training:
             rest.keep(so_far, self.assignment, self.local, examples)
             raise Resting(str(reason)) from reason
 
-    def _train(self, examples: Examples, so_far: Rested, rng: np.random.Generator, seconds: float | None) -> Trained:
+    def _train(self, examples: Examples, so_far: Rested, rng: "np.random.Generator", seconds: float | None) -> Trained:
         return self.trainer.train(
             self.checkpoint,
             examples,

@@ -1,0 +1,1 @@
+"""What a device costs: `python -m benchmarks.device`."""
