@@ -1,4 +1,4 @@
-"""A store and a ledger whose process is killed at random instants, and what each of its steps should have done.
+"""A device's files whose process is killed at random instants, and what each of its steps should have done.
 
 Run as a program it is the parent of the processes that are killed: each is forked, so that it begins at once.
 """
@@ -15,11 +15,15 @@ from pathlib import Path
 
 import numpy as np
 
+from fieldfare.core.weights import TensorSpec
+from fieldfare.sdk.device import Current, DeviceFolder
 from fieldfare.sdk.ledger import Ledger, LedgerKind
+from fieldfare.sdk.personal import PersonalRecord
 from fieldfare.sdk.store import ExampleStore, StoreLimits
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
 KEEP_ROWS = 10
+WEIGHTS = TensorSpec("w", "float32", (5000,))
 
 
 def now() -> datetime:
@@ -50,6 +54,20 @@ def change_ledger(ledger: Ledger, step: int) -> None:
     ledger.record(kind, 100 + step, time=START + step * timedelta(hours=1))
 
 
+def change_models(path: Path, step: int) -> None:
+    """A device's folder: a newer checkpoint is there, and the device's own weights over it, four of five times."""
+    folder = DeviceFolder(path)
+    folder.acquire()
+    pair = Current("plan", f"checkpoint-{step}", step, "task")
+    folder.current = pair
+    kept = step % 5 != 0
+    record = PersonalRecord(
+        pair.plan, pair.checkpoint, step, "task", kept, "", ("w",), 1, 1, {}, {}, "settings", START.isoformat()
+    )
+    folder.personal.write(record, (WEIGHTS,), np.full(WEIGHTS.size, step, np.float32))
+    folder.lock.release()
+
+
 def live(what: str, path: Path, step: int, told: io.RawIOBase) -> None:
     """Take step after step, and tell each that is done."""
     change: Callable[[int], None]
@@ -58,6 +76,10 @@ def live(what: str, path: Path, step: int, told: io.RawIOBase) -> None:
 
         def change(step: int) -> None:
             change_store(store, step)
+    elif what == "models":
+
+        def change(step: int) -> None:
+            change_models(path, step)
     else:
         ledger = Ledger.open(path, keep_rows=KEEP_ROWS)
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from fieldfare.sdk import ExampleStore, Ledger, TensorSpec
+from fieldfare.sdk.device import DeviceFolder
 from fieldfare.sdk.store import StoredExample
 from tests.support import short_lived_store
-from tests.support.short_lived_store import KEEP_ROWS, START, change_ledger, change_store, now
+from tests.support.short_lived_store import KEEP_ROWS, START, WEIGHTS, change_ledger, change_store, now
 
 STEPS = 120
 
@@ -76,6 +77,31 @@ def test_a_store(killer: Killer, tmp_path: Path) -> None:
                 assert store.count(True) == sum(bool(one[3]) for one in found)
     left = {one.name for one in tmp_path.iterdir()}
     assert left <= {f"{name}.db{more}" for name in ("s", "twin") for more in ("", "-wal", "-shm")}
+
+
+def test_models_and_own_weights(killer: Killer, tmp_path: Path) -> None:
+    folder = DeviceFolder(tmp_path, create=True)
+    step = 1
+    while step < STEPS:
+        step += killer.life("models", tmp_path, step)
+        folder.acquire()
+        folder.lock.release()
+        assert {one.name for one in tmp_path.iterdir()} <= {"lock", "current.json", "personal"}
+        models, record = folder.models, folder.personal.record()
+        if models.current is None or record is None:
+            assert step == 1
+            continue
+        # The step that was under way had come to the checkpoint, or to the weights over it, or to neither.
+        assert record.version in {step - 1, step}
+        assert models.current.version in {step - 1, step}
+        assert models.current.version >= record.version
+        if models.previous is not None:
+            assert models.previous.version == models.current.version - 1
+        if record.kept:
+            specs, vector = folder.personal.weights(record)
+            assert specs == (WEIGHTS,)
+            assert set(vector.tolist()) == {float(record.version)}
+        step = record.version + 1
 
 
 def test_a_ledger(killer: Killer, tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def _personalise(options: argparse.Namespace, console: Console) -> int:
     )
     limits = limits_of(options)
     try:
-        folder.lock.acquire()
+        folder.acquire()
         with ExampleStore.open(options.store) as store:
             personaliser = Personaliser(
                 folder=folder,

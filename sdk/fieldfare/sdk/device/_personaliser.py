@@ -69,7 +69,11 @@ class Personaliser:
             raise StateError(f"personalisation was given up: {reason}") from reason
 
     def run_if_due(self, interrupt: Interrupt) -> PersonalRecord | None:
-        """The same, once for each checkpoint, and again where the settings are others; failures go to the log."""
+        """The same, once for each checkpoint, and again where the settings are others; failures go to the log.
+
+        Raises:
+            StorageError: the folder cannot be read.
+        """
         pair = self.folder.current
         if pair is None or pair == self._failed or self._is_done(pair):
             return None
