@@ -53,7 +53,13 @@ def test_a_seed_gives_the_same_weights_whatever_the_number_of_processes(tmp_path
     assert "holds files: name an empty folder" in refused.stderr
 
 
-def test_a_goal_that_is_missed_and_data_that_is_not_there_are_told(tmp_path: Path) -> None:
+def test_data_that_is_not_there_is_told(tmp_path: Path) -> None:
     done = _evaluate("--data", tmp_path / "none.npz")
     assert done.returncode == 1
     assert re.fullmatch(r"evaluate: .*none\.npz is not there: --data names it, or .*\n", done.stderr)
+
+    write_made_recordings(tmp_path / "made.npz", {3: 1, 8: 1})
+    for unseen, message in (("9", "has no subject 9"), ("3 8", "there must be somebody to train on")):
+        done = _evaluate("--data", tmp_path / "made.npz", "--unseen", *unseen.split())
+        assert done.returncode == 1
+        assert message in done.stderr
