@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,7 +54,7 @@ def create_database(path: Path, what: str, build: Callable[[sqlite3.Connection],
     Raises:
         StorageError: the folder cannot be written.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.new")
+    part = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         part.unlink(missing_ok=True)
@@ -61,16 +62,19 @@ def create_database(path: Path, what: str, build: Callable[[sqlite3.Connection],
         with storage_errors(what, path):
             connection = _connect(part)
             try:
-                connection.execute("PRAGMA journal_mode = WAL")
+                # The log comes last: what it cannot bring into the file when it is closed would be lost with its name.
+                connection.execute("PRAGMA journal_mode = MEMORY")
                 with transaction(connection):
                     build(connection)
+                connection.execute("PRAGMA journal_mode = WAL")
             finally:
                 connection.close()
         _name_unless_taken(part, path)
     except OSError as error:
         raise StorageError(f"{what} {path} cannot be made: {error.strerror}") from error
     finally:
-        part.unlink(missing_ok=True)
+        for ending in ("", "-wal", "-shm"):
+            part.with_name(part.name + ending).unlink(missing_ok=True)
 
 
 def open_database(path: Path, what: str, application_id: int, *, durable: bool = False) -> sqlite3.Connection:

@@ -1,5 +1,6 @@
 """A device whose disk is full, whose files are damaged or locked: a clear error, nothing lost, nothing sent."""
 
+import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -83,6 +84,31 @@ def test_a_store_that_cannot_be_made_leaves_nothing(small_disk: Path) -> None:
     with pytest.raises(StorageError, match=r"new\.db"):
         ExampleStore.create(small_disk / "new.db", MANIFEST.example_specs)
     assert list(small_disk.iterdir()) == [filler]
+
+
+@pytest.mark.parametrize(
+    "make", [lambda path: ExampleStore.create(path, MANIFEST.example_specs), Ledger.open], ids=["store", "ledger"]
+)
+def test_a_file_is_made_whole_or_not_at_all(small_disk: Path, make: Callable[[Path], ExampleStore | Ledger]) -> None:
+    """However much room there is: what is under the name in the end can be opened and written to."""
+    made = 0
+    for pages in range(40):
+        filler = fill(small_disk)
+        os.truncate(filler, filler.stat().st_size - 4096 * pages)
+        path = small_disk / "new.db"
+        try:
+            make(path).close()
+        except StorageError:
+            # Its name may be there already: whole, and without room for the log of whoever opens it.
+            left = {one.name for one in small_disk.iterdir()} - {"filler", "new.db", "new.db-wal", "new.db-shm"}
+            assert left == set(), pages
+        else:
+            made += 1
+        filler.unlink()
+        make(path).close()
+        for one in small_disk.glob("new.db*"):
+            one.unlink()
+    assert 0 < made < 40
 
 
 def test_what_the_ledger_has_no_room_for_does_not_leave(bench: Bench, small_disk: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from fieldfare.core.errors import ConfigError, StorageError
 from fieldfare.sdk import ExampleStore, StoreLimits, TensorSpec
+from fieldfare.sdk.store import _schema
 
 SPECS = (TensorSpec("data", "uint8", (40,)),)
 
@@ -101,6 +102,28 @@ def test_a_deletion_that_was_cut_short_is_finished_by_the_next(tmp_path: Path) -
     with ExampleStore.open(store.path) as store:
         assert store.delete(1) == 0
         assert text(1) not in raw(tmp_path)
+
+
+def test_what_another_process_deletes_meanwhile_is_not_taken_for_swept(tmp_path: Path) -> None:
+    with ExampleStore.create(tmp_path / "s.db", SPECS) as store, ExampleStore.open(tmp_path / "s.db") as other:
+        store.add(example(1), key="a")
+        store.add(example(2), key="b")
+
+        def delete_and_die(statement: str) -> None:
+            """Once the file was written anew: delete the other one, and be killed before the sweep."""
+            if "TRUNCATE" in statement:
+                with other._writing() as connection:
+                    connection.execute("DELETE FROM examples WHERE key = 'b'")
+                    _schema.note_unswept(connection)
+
+        store._connection.set_trace_callback(delete_and_die)
+        store.delete(key="a")
+        store._connection.set_trace_callback(None)
+        # Some of it may be in the log, which the checkpoint has emptied; what counts is that a sweep is still due.
+        assert _schema.read_property(store._connection, _schema.UNSWEPT) is not None
+        store.sweep()
+        assert _schema.read_property(store._connection, _schema.UNSWEPT) is None
+        assert text(2) not in raw(tmp_path)
 
 
 def test_the_file_shrinks_with_what_is_deleted(tmp_path: Path) -> None:
