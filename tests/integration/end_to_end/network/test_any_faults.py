@@ -57,7 +57,7 @@ def test_every_update_counts_once_or_not_at_all(tmp_path: Path, seed: int, tls: 
         pair = authority.issue("server")
         security = SecuritySettings(enrollment="off", tls_cert=pair.cert, tls_key=pair.key)
         settings = ServerSettings(pace=PACE.pace, security=security)
-    plan, limit = tmp_path / "plan.tflite", timedelta(seconds=12)
+    plan, limit = tmp_path / "plan.tflite", timedelta(seconds=6)
     plan.write_bytes(tiny_plan(4, FEATURES))
     spec = TaskSpec(
         "any",
