@@ -152,6 +152,17 @@ class Unplugged(SystemProbe):
         return False
 
 
+def test_what_a_condition_put_off_is_made_up_for_without_a_round(bench: Bench) -> None:
+    plug = Unplugged()
+    rounds(bench, 1)
+    with bench.device(personal=MINE, conditions=Conditions(on_power=True), probe=plug) as device:
+        assert device.run_once().ended is Ended.IDLE
+        assert device.personal is None
+        plug.on_power = lambda: True  # type: ignore[method-assign]
+        assert device.run_once().ended is Ended.IDLE
+        assert device.personal is not None
+
+
 def test_failures_of_the_background_go_to_the_log_once(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     bench.offer()
     wrong = Personal(tensors=("head",))

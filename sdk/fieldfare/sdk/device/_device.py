@@ -207,6 +207,8 @@ class Device(Predicting):
         try:
             self._folder.acquire()
             participation = self._take_part(stop, wait, early=early)
+            if self._personal:
+                self._personaliser.run_if_due(self._interrupted_by(stop))
             self._release.after(participation)
             return participation
         finally:
@@ -222,8 +224,6 @@ class Device(Predicting):
             if participation.ended is Ended.IDLE:
                 # Where training rested, its assignment is not the device's any more.
                 self._folder.resting.forget()
-            if self._personal:
-                self._personaliser.run_if_due(self._interrupted_by(stop))
             return self._pacer.settle(participation)
         except ProtocolError as error:
             # A later process knows, too, that it is of no use to ask again soon.

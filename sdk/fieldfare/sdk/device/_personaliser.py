@@ -75,7 +75,7 @@ class Personaliser:
             StorageError: the folder cannot be read.
         """
         pair = self.folder.current
-        if pair is None or pair == self._failed or self._is_done(pair):
+        if pair is None or pair == self._failed or self._is_done(pair) or interrupt():
             return None
         try:
             return self._adapt(pair, interrupt)
