@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     data = Path(os.environ.get("FIELDFARE_DATA", "../shared/data"))
     parser.add_argument("--data", type=Path, default=data, metavar="FOLDER", help=f"where {FILE} is")
     parser.add_argument("--output", type=Path, default=Path("runs/keyboard"), metavar="FOLDER", help="for the results")
-    parser.add_argument("--short", action="store_true", help="forty roles and a small model, in less than a minute")
+    parser.add_argument("--short", action="store_true", help="twelve roles and a small model, for a quick look")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=2, help="worker processes of the devices")
     parser.add_argument("--resume", action="store_true", help="go on after the last phase of rounds that was finished")

@@ -27,7 +27,7 @@ LEAST_EXAMPLES = 4
 """To train on, before the device calls anybody."""
 
 _LIMITS = StoreLimits(max_examples=20_000, max_age=timedelta(days=180))
-_PERSONAL = Personal(local=LocalTrainingSpec(epochs=1, learning_rate=0.3, min_examples=LEAST_EXAMPLES))
+_PERSONAL = Personal(local=LocalTrainingSpec(epochs=3, learning_rate=0.3, min_examples=LEAST_EXAMPLES))
 _RETRY = RetrySettings(first=timedelta(milliseconds=500), longest=timedelta(minutes=1), wait=timedelta(seconds=5))
 
 

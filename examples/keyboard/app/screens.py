@@ -35,7 +35,7 @@ class TypingScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """The page from top to bottom."""
-        yield Header()
+        yield Header(icon=" ")
         yield VerticalScroll(id="messages")
         with Horizontal(id="suggestions"):
             for place in range(SUGGESTIONS):
@@ -125,7 +125,7 @@ class PrivacyScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """The page from top to bottom."""
-        yield Header()
+        yield Header(icon=" ")
         yield Static(id="kept")
         yield DataTable(id="totals", cursor_type="none")
         yield Static(id="verified", markup=False)

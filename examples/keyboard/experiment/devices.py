@@ -1,5 +1,8 @@
 """What runs in a worker process: the devices of a round, a few at a time, each the one that ships."""
 
+import multiprocessing
+import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -106,10 +109,18 @@ _RESIDENTS: list[Residents] = []
 
 
 def settle(town: Town) -> None:
-    """Begin a worker process."""
+    """Begin a worker process, which ends when the one that started it is gone, however that ended."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _RESIDENTS.append(Residents(town))
 
 
 def take_part(numbers: list[int]) -> None:
     """In a worker process: see `Residents.take_part`."""
     _RESIDENTS[0].take_part(numbers)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -1,6 +1,8 @@
 """Personalisation: each device goes on training the federated model on its own examples, for its own suggestions."""
 
+import multiprocessing
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,8 +111,40 @@ def personalise_roles(
     roles: Sequence[Role],
     vocabulary: Vocabulary,
     settings: PersonalSettings,
+    *,
+    processes: int = 1,
 ) -> Personalised:
-    """Fine-tune for each role from the same weights, by what a device does, and measure on what it says afterwards."""
+    """Fine-tune for each role from the same weights, by what a device does, and measure on what it says afterwards.
+
+    The result is the same for any number of processes.
+    """
+    numbered = list(enumerate(roles))
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context) as workers:
+        parts = [
+            workers.submit(_tune, plan, weights, numbered[start::processes], vocabulary, settings)
+            for start in range(processes)
+        ]
+        found = [one for part in parts for one in part.result()]
+    return Personalised(
+        total(one.shared for one in found),
+        total(one.own for one in found),
+        total(one.always for one in found),
+        sum(one.trained for one in found),
+        sum(one.kept for one in found),
+        sum(one.own.among_three > one.shared.among_three for one in found),
+        sum(one.own.among_three < one.shared.among_three for one in found),
+    )
+
+
+def _tune(
+    plan: Path,
+    weights: NDArray[np.float32],
+    numbered: Sequence[tuple[int, Role]],
+    vocabulary: Vocabulary,
+    settings: PersonalSettings,
+) -> list[_Device]:
+    """In a worker process: the devices of these roles that have lines to measure."""
     trainer, runtime = LiteRtTrainer(), PlanRuntime(plan)
     trainer.load(plan, "next-words")
 
@@ -131,17 +165,8 @@ def personalise_roles(
         runtime.set_weights(found.vector)
         return _Device(shared, recall_of(plan_logits(runtime), held_out), trained=True, kept=found.kept)
 
-    found = [
+    return [
         device(number, role, held_out)
-        for number, role in enumerate(roles)
+        for number, role in numbered
         if count_rows(held_out := examples_of(vocabulary, role.held_out))
     ]
-    return Personalised(
-        total(one.shared for one in found),
-        total(one.own for one in found),
-        total(one.always for one in found),
-        sum(one.trained for one in found),
-        sum(one.kept for one in found),
-        sum(one.own.among_three > one.shared.among_three for one in found),
-        sum(one.own.among_three < one.shared.among_three for one in found),
-    )

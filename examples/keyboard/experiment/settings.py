@@ -49,32 +49,32 @@ def full(seed: int, processes: int) -> Settings:
             threads=4,
             seed=seed,
         ),
-        central_epochs=8,
-        personal=PersonalSettings(epochs=1, learning_rate=0.3, min_examples=4, seed=seed),
+        central_epochs=6,
+        personal=PersonalSettings(epochs=3, learning_rate=0.3, min_examples=4, seed=seed),
         look_every=10,
         look_examples=1200,
     )
 
 
 def short(seed: int, processes: int) -> Settings:
-    """Forty roles and a small model: less than a minute, and the figures mean little."""
+    """Twelve roles and a small model: a minute of work, and the figures mean little."""
     return Settings(
         ids=400,
         width=16,
-        roles=40,
+        roles=12,
         federated=FederatedSettings(
-            phases=(Phase(3, 0.1), Phase(2, 0.03)),
+            phases=(Phase(5, 0.1), Phase(2, 0.03)),
             cohort=8,
             learning_rate=3.0,
             adaptivity=1e-3,
-            epochs=1,
-            max_examples=40,
+            epochs=2,
+            max_examples=200,
             processes=processes,
             threads=2,
             seed=seed,
         ),
-        central_epochs=1,
+        central_epochs=2,
         personal=PersonalSettings(epochs=1, learning_rate=0.3, min_examples=4, seed=seed),
-        look_every=3,
+        look_every=5,
         look_examples=200,
     )

@@ -212,7 +212,14 @@ def run_personal(experiment: Experiment) -> None:
     plan = experiment.output / FIRST_PLAN
     if weights.shape != PlanRuntime(plan).get_weights().shape:
         raise StateError(f"{path} is of another model: run the stage federated again")
-    found = personalise_roles(plan, weights, experiment.roles, experiment.vocabulary, experiment.settings.personal)
+    found = personalise_roles(
+        plan,
+        weights,
+        experiment.roles,
+        experiment.vocabulary,
+        experiment.settings.personal,
+        processes=experiment.settings.federated.processes,
+    )
     experiment.write("personal", **asdict(found), settings=asdict(experiment.settings.personal))
     experiment.say(f"federated {words(found.shared)}; personalised {words(found.own)}")
 
