@@ -88,6 +88,18 @@ def test_a_task_from_submission_to_weights(aggregator: Aggregator, plan: Path, t
         (("submit", "PLAN", "--population", "p", "--name", "a b"), "name: needs 1 to 64"),
         (("submit", "PLAN", "--population", "p", "--name", "n", "--target", "acc"), "METRIC=VALUE"),
         (("submit", "PLAN", "--population", "p", "--name", "n", "--algorithm", "SGD"), "must be one of FEDAVG, DSGD"),
+        (
+            ("submit", "PLAN", "--population", "p", "--name", "n", "--batch-size", "65537"),
+            "local.batch_size: must be 0",
+        ),
+        (
+            ("submit", "PLAN", "--population", "p", "--name", "n", "--max-steps", "1000001"),
+            "local.max_steps: must be 0",
+        ),
+        (
+            ("submit", "PLAN", "--population", "p", "--name", "n", "--algorithm", "DSGD", "--local-metrics"),
+            "no effect with DSGD",
+        ),
         (("submit", "PLAN", "--config", "nowhere.toml"), "cannot read nowhere.toml"),
         (("submit", "nowhere", "--population", "p", "--name", "n"), "cannot read the plan nowhere"),
         (("submit", "PLAN", "--population", "p", "--name", "n", "--weights", "x.npz"), "cannot read x.npz"),

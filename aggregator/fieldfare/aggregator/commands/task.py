@@ -70,6 +70,10 @@ def _configure_submit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--goal", type=int, metavar="N", help="reports wanted in a round (10)")
     parser.add_argument("--minimum", type=int, metavar="N", help="fewest reports with which a round commits")
     parser.add_argument("--epochs", type=int, metavar="N", help="passes over a device's examples (1)")
+    parser.add_argument("--batch-size", type=int, metavar="N", help="examples in a step (the plan's batch)")
+    parser.add_argument("--max-steps", type=int, metavar="N", help="steps of a device in a round (no limit)")
+    metrics = "devices report held-out metrics before and after training too"
+    parser.add_argument("--local-metrics", action="store_true", default=None, help=metrics)
     parser.add_argument("--learning-rate", type=float, metavar="RATE", help="on the device (the plan's own)")
     parser.add_argument(
         "--algorithm", metavar="NAME", help="FEDAVG, FEDADAM, SCAFFOLD, ...: docs/algorithms.md (FEDAVG)"
