@@ -17,9 +17,10 @@ import pytest
 
 from fieldfare.core.command import Console, run
 from fieldfare.core.plans import WeightRole, attach_manifest
+from fieldfare.core.tasks import Interruption, LocalTrainingSpec
 from fieldfare.core.weights import pack_weights
 from fieldfare.protos.v1 import aggregator_pb2, task_pb2
-from fieldfare.sdk import ExampleStore, Ledger
+from fieldfare.sdk import Conditions, Device, ExampleStore, Ledger, SystemProbe
 from fieldfare.sdk.ledger import LedgerKind
 from tests.support.scripted_aggregator import ScriptedAggregator
 from tests.support.tiny_plan import tiny_manifest, tiny_plan
@@ -127,6 +128,7 @@ def test_a_timer_that_fires_too_often(shop: Shop) -> None:
         assert "idle: no task" in shop.run(aggregator, "--once")[1]
         status, out, _ = shop.run(aggregator, "--once")
         assert (status, out) == (0, "idle: it is not yet time to come back; again in 60 min\n")
+        assert "\nnext      in 60 min\n" in shop("device", "status", "--folder", shop.device)[1]
         assert "idle: no task" in shop.run(aggregator, "--once", "--early")[1]
         assert len(aggregator.check_ins) == 3
         assert shop.run(aggregator, "--early")[0] == 2
@@ -322,3 +324,22 @@ def test_signals_end_it_in_good_order(shop: Shop, number: signal.Signals, exit_s
             assert process.wait(30) == exit_status
             assert process.stderr is not None
             assert "Traceback" not in process.stderr.read()
+
+
+def test_training_that_rests_is_told(shop: Shop) -> None:
+    shop.add()
+    # Nobody has used the machine for an hour; when the first step is due, somebody does.
+    idle = [timedelta(hours=1), timedelta(0)]
+    with ScriptedAggregator() as aggregator, ExampleStore.open(shop.store) as store:
+        local = LocalTrainingSpec(interruption=Interruption.RESUME).to_proto()
+        aggregator.offer(tiny_plan(features=2), CHECKPOINT, local=local)
+        with Device(
+            shop.device,
+            aggregator=aggregator.address,
+            population="digits",
+            store=store,
+            conditions=Conditions(min_user_idle=timedelta(seconds=1)),
+            probe=SystemProbe(user_idle=lambda: idle.pop(0)),
+        ) as device:
+            assert device.run_once().detail == "training rests: the device was used in the last 1 s"
+    assert "training  rests until its conditions hold\n" in shop("device", "status", "--folder", shop.device)[1]

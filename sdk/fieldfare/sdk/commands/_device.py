@@ -23,6 +23,7 @@ from fieldfare.sdk.commands._personal import personal_words
 from fieldfare.sdk.commands._words import bytes_words, limits_words, participation_line, seconds_words
 from fieldfare.sdk.device import Device, DeviceFolder, Predictor
 from fieldfare.sdk.enrollment import enroll as enroll_device
+from fieldfare.sdk.pace import MachineClock, Moment
 from fieldfare.sdk.personal import Personal
 from fieldfare.sdk.store import ExampleStore
 from fieldfare.sdk.training import LiteRtTrainer
@@ -138,9 +139,12 @@ def status(options: argparse.Namespace, console: Console) -> int:
                 console.say(f"          keeps {limits}")
             for spec in store.specs:
                 console.say(f"          {spec.name} {spec.dtype} {list(spec.shape)}")
-    if options.folder is None:
-        return 0
-    folder = DeviceFolder(options.folder)
+    if options.folder is not None:
+        _say_folder(DeviceFolder(options.folder), console)
+    return 0
+
+
+def _say_folder(folder: DeviceFolder, console: Console) -> None:
     current = folder.current
     model = "none yet" if current is None else f"version {current.version} of task {current.task}"
     console.say(f"model     {model}")
@@ -149,10 +153,15 @@ def status(options: argparse.Namespace, console: Console) -> int:
     if (record := folder.personal.record()) is not None:
         console.say(f"own       {personal_words(record)}")
     console.say(f"report    {'none waits' if folder.outbox.is_empty else 'one waits for its receipt'}")
+    if not folder.resting.is_empty:
+        console.say("training  rests until its conditions hold")
+    clock = MachineClock()
+    window = folder.pace.read().window(Moment(datetime.now(UTC), clock.start, clock.seconds()))
+    if window > timedelta(0):
+        console.say(f"next      in {seconds_words(window)}")
     console.say(f"cache     {bytes_words(folder.cache.size_bytes())}")
     with folder.open_ledger(create=False) as ledger:
         console.say(f"ledger    {len(ledger)} messages, {bytes_words(ledger.total_bytes())} sent")
-    return 0
 
 
 def predict(options: argparse.Namespace, console: Console) -> int:
