@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fieldfare.core.sessions import Ended, Participation, RetrySettings
-from fieldfare.sdk import Device, ExampleStore, GrpcTransport
+from fieldfare.sdk import Device, ExampleStore, GrpcTransport, Personal
 from fieldfare.sdk.cache import DEFAULT_LIMIT_BYTES
 
 EAGER = RetrySettings(
@@ -31,6 +31,7 @@ class Member:
         enrollment_key: for one that devices enrol with.
         patience: how long a call may be without an answer, and a transfer without a move; None for what ships.
         slowest_bytes_per_s: with it, how slow an upload may be.
+        personal: how it keeps weights of its own; None for none.
         retry: how failing calls are met.
         cache_limit_bytes: of its cache.
     """
@@ -47,6 +48,7 @@ class Member:
     slowest_bytes_per_s: float = 1e6
     cache_limit_bytes: int = DEFAULT_LIMIT_BYTES
     retry: RetrySettings = EAGER
+    personal: Personal | None = None
 
     def device(self, stack: ExitStack, population: str) -> Device:
         """Open until the stack is closed."""
@@ -65,6 +67,7 @@ class Member:
                 seed=self.seed,
                 enrollment_key=self.enrollment_key,
                 retry=self.retry,
+                personal=self.personal,
                 cache_limit_bytes=self.cache_limit_bytes,
             )
         )

@@ -23,10 +23,10 @@ from fieldfare.aggregator import AdminClient
 from fieldfare.core.encodings import FLOAT32
 from fieldfare.core.metrics import MetricSum, metrics_to_proto
 from fieldfare.core.plans import Manifest
-from fieldfare.core.tasks import AggregationSpec, Algorithm, CohortSpec, TaskSpec
+from fieldfare.core.tasks import AggregationSpec, Algorithm, CohortSpec, LocalTrainingSpec, TaskSpec
 from fieldfare.core.weights import specs_to_proto
 from fieldfare.protos.v1 import aggregator_pb2, aggregator_pb2_grpc, task_pb2
-from fieldfare.sdk import ExampleStore, Ledger
+from fieldfare.sdk import ExampleStore, Ledger, Personal
 from fieldfare.sdk.ledger import LedgerKind
 from tests.support.canaries import Needles, needles
 from tests.support.canary_wire import Wire, plain_wire, tls_wire
@@ -88,6 +88,7 @@ def members(wire: Wire, plan: tuple[Path, Manifest], tmp_path: Path) -> Iterator
             store.add_many(planted(index))
             member = Member(tmp_path / f"device-{index}", store, wire.address, index, tls_ca=wire.ca)
             member.enrollment_key = wire.key("wards")
+            member.personal = Personal(always=True)
             found.append(member)
         yield found
 
@@ -102,7 +103,9 @@ def canaries_of(members: list[Member]) -> Needles:
 
 def spec(name: str, algorithm: Algorithm) -> TaskSpec:
     aggregation = AggregationSpec(algorithm)
-    return TaskSpec(name, "wards", rounds=2, training=COHORT, evaluation=COHORT, aggregation=aggregation)
+    # Metrics around training too, where there is training.
+    local = LocalTrainingSpec(local_metrics=algorithm is not Algorithm.DSGD)
+    return TaskSpec(name, "wards", rounds=2, training=COHORT, evaluation=COHORT, local=local, aggregation=aggregation)
 
 
 @pytest.mark.parametrize("wire", WIRES, indirect=True)
@@ -123,6 +126,8 @@ def test_no_example_is_in_any_byte_that_left(
         assert [one.reported for one in status.rounds] == [DEVICES] * 4
         # Both tasks, training and evaluation: this run had every message that there is in it.
         wait_until(lambda: all(one.counted() == 8 for one in members), "every receipt")
+        # And every device has had weights of its own, which no message is for.
+        wait_until(lambda: all((one.folder / "personal").is_file() for one in members), "weights of its own")
     wanted = canaries_of(members)
     haystacks = wire.haystacks(caplog.text)
     assert len(wanted) > 10_000
