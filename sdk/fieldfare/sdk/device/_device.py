@@ -371,11 +371,14 @@ class Device(Predicting):
             identity, shell.weights_of, kept=kept, now=self._steady_now, uniform=self._uniform, settings=settings
         )
         try:
-            return shell.drive(session)
+            participation = shell.drive(session)
         except Stopped:
             if self._folder.outbox.is_empty:
                 return Participation(Ended.STOPPED, timedelta(0), "stopped")
             return Participation(Ended.STOPPED, timedelta(0), "stopped; the report is kept until the next run")
+        if participation.ended is Ended.REFUSED:
+            _LOG.warning("the report does not count: %s", participation.detail)
+        return participation
 
     def _rng_of(self, assignment: Assignment) -> "np.random.Generator":
         """Shuffles the same way in the same round, whatever was tried before; differently without a seed."""

@@ -142,6 +142,8 @@ class Shell:
         # A withdrawal is often due to the stop, and goes out all the same: it is short, and frees a place. What is kept
         # can wait for the next run.
         stop = None if self.folder.outbox.is_empty else self.stop
+        if stop is not None:
+            self._check_stop()
         try:
             return self.transport.report(stream, stop)
         except TransportError:

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from fieldfare.aggregator.settings import EngineSettings, LimitSettings
+from fieldfare.aggregator.settings import EngineSettings, LimitSettings, SecuritySettings
 from fieldfare.core.sessions import Ended
+from fieldfare.sdk import Device
 from fieldfare.sdk.device import DeviceFolder
-from tests.integration.end_to_end.network.setting import FEATURES, PACE, PIECE, line
+from tests.integration.end_to_end.network.setting import FEATURES, HASTY, PACE, PIECE, line
 from tests.support.certificates import Authority
 from tests.support.faults import DOWN, UP, Corrupt, Cut, Delay, Reset, Swallow, Throttle
 from tests.support.fleet_threads import wait_until
@@ -100,6 +101,33 @@ def test_a_slow_link_may_take_its_time(tmp_path: Path) -> None:
         one.member.slowest_bytes_per_s = 1e5
         assert one.once().ended is Ended.COUNTED
         assert len(one.proxy.connections) == 1
+        one.check()
+
+
+def test_a_device_waits_for_as_long_as_a_busy_aggregator_asks(tmp_path: Path) -> None:
+    security = SecuritySettings(enrollment="off", device_calls_per_s=2.0, device_burst=1)
+    told: list[tuple[float, str]] = []
+
+    def note(duration: timedelta, reason: str) -> None:
+        told.append((duration.total_seconds(), reason))
+
+    with line(tmp_path, settings=replace(PACE, security=security)) as one:
+        member = one.member
+        with Device(
+            member.folder,
+            aggregator=member.address,
+            population="p",
+            store=member.store,
+            seed=member.seed,
+            retry=replace(HASTY, longest=timedelta(seconds=2)),
+            on_wait=note,
+        ) as device:
+            assert device.run_once().ended is Ended.COUNTED
+        pauses = [seconds for seconds, reason in told if "asks for a pause: this device calls too often" in reason]
+        # By itself it would have tried again after 20 ms.
+        assert len(pauses) >= 2
+        assert all(0.1 < seconds <= 0.5 for seconds in pauses)
+        assert len(one.fetched()) == 2 + len(pauses)
         one.check()
 
 
