@@ -57,7 +57,7 @@ def _configure_run(actions: "argparse._SubParsersAction[argparse.ArgumentParser]
         help="take part in rounds",
         description="Take part in rounds until Ctrl-C (exit status 130) or SIGTERM (0); one line for each "
         "participation. With --once the exit status is 1 where the aggregator could not be reached or refused the "
-        "update.",
+        "update, and 0 also where it is not yet time or a condition does not hold.",
         epilog="Example: fieldfare device run --store examples.db --folder device --population digits",
     )
     run.add_argument("--store", type=Path, required=True, metavar="FILE", help="the example store")
