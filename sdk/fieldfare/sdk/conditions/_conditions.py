@@ -83,7 +83,7 @@ def unmet(conditions: Conditions, probe: Probe, now: datetime) -> str:
             return _unknown("the battery is charged")
         if percent < least:
             return f"the battery is below {least:g} %"
-    return _busy(conditions, probe) or _body(conditions, probe) or _network(conditions, probe)
+    return _busy(conditions, probe) or _body(conditions, probe) or unmet_network(conditions, probe)
 
 
 def _busy(conditions: Conditions, probe: Probe) -> str:
@@ -118,7 +118,8 @@ def _body(conditions: Conditions, probe: Probe) -> str:
     return ""
 
 
-def _network(conditions: Conditions, probe: Probe) -> str:
+def unmet_network(conditions: Conditions, probe: Probe) -> str:
+    """Why the network is not the one that is asked for, in words; empty where it is, or any will do."""
     if not conditions.unmetered:
         return ""
     network = probe.network()

@@ -22,13 +22,13 @@ from fieldfare.core.sessions import (
     participate,
 )
 from fieldfare.sdk.cache import DEFAULT_LIMIT_BYTES
-from fieldfare.sdk.conditions import Conditions, Probe, SystemProbe, unmet
+from fieldfare.sdk.conditions import Conditions, Probe, SystemProbe, unmet, unmet_network
 from fieldfare.sdk.device._folder import DeviceFolder
 from fieldfare.sdk.device._forever import AFTER_PROTOCOL_ERROR, Loop
 from fieldfare.sdk.device._identity import capabilities, public_key
 from fieldfare.sdk.device._personaliser import Personaliser
 from fieldfare.sdk.device._predicting import Predicting
-from fieldfare.sdk.device._shell import Shell, Stopped
+from fieldfare.sdk.device._shell import Postponed, Shell, Stopped
 from fieldfare.sdk.enrollment import AuthorizedTransport
 from fieldfare.sdk.ledger import Ledger
 from fieldfare.sdk.pace import MachineClock, Pacer, RunningClock
@@ -233,6 +233,8 @@ class Device(Predicting):
             if stop.is_set():
                 return Participation(Ended.STOPPED, timedelta(0), "stopped; the training is kept until the next run")
             return Participation(Ended.IDLE, self._conditions.check_again, f"training rests: {rest}")
+        except Postponed as reason:
+            return Participation(Ended.IDLE, self._conditions.check_again, f"waits for another network: {reason}")
 
     def run_forever(
         self,
@@ -360,6 +362,7 @@ class Device(Predicting):
             stop=stop,
             now=self._steady_now,
             unmet=self._unmet,
+            offline=lambda: unmet_network(self._conditions, self._probe),
             rng_of=self._rng_of,
             on_wait=self._on_wait,
             on_work=self._pacer.working,

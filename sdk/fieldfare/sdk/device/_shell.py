@@ -43,6 +43,10 @@ class Stopped(Exception):  # noqa: N818 - it is a signal, not a failure
     """The caller's stop event was set."""
 
 
+class Postponed(Exception):  # noqa: N818 - it is a signal, not a failure
+    """The network is not one that its owner allows: what was downloaded or made is kept for the next run."""
+
+
 @dataclass(slots=True)
 class Shell:
     """One participation's shell.
@@ -55,6 +59,8 @@ class Shell:
         stop: ends waits, downloads and training.
         now: the present for time limits, timezone-aware.
         unmet: the first condition that does not hold, in words.
+        offline: why nothing large may pass the network now, in words; asked for each piece of a download, and before an
+            update is sent.
         rng_of: the shuffling of an assignment.
         on_wait: told before each wait.
         on_work: called before the work of a round begins.
@@ -70,6 +76,7 @@ class Shell:
     stop: threading.Event
     now: Callable[[], datetime]
     unmet: Callable[[], str]
+    offline: Callable[[], str]
     rng_of: Callable[[Assignment], "np.random.Generator"]
     on_wait: Callable[[timedelta, str], None]
     on_work: Callable[[], None]
@@ -85,6 +92,7 @@ class Shell:
 
         Raises:
             Stopped: the stop event was set while there was nothing to give up.
+            Postponed: the network is not one to use now.
             Resting: training was interrupted, and is kept for the next run.
         """
         try:
@@ -118,6 +126,8 @@ class Shell:
                 self.on_work()
                 result = self._work(assignment, deadline)
             case Send(report):
+                if report.payload:
+                    self._check_network()
                 result = self._report(ReportStream(report, chunk_bytes=self._chunk_bytes))
             case AskReceipt(report):
                 result = self._report(ReportStream(report, receipt_only=True))
@@ -171,6 +181,7 @@ class Shell:
             try:
                 for chunk in self.transport.fetch(request, self.stop):
                     self._check_stop()
+                    self._check_network()
                     yield chunk
             except TransportError:
                 self._check_stop()
@@ -211,6 +222,10 @@ class Shell:
     def _check_stop(self) -> None:
         if self.stop.is_set():
             raise Stopped
+
+    def _check_network(self) -> None:
+        if reason := self.offline():
+            raise Postponed(reason)
 
 
 @dataclass(slots=True)
