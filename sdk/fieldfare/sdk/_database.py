@@ -26,7 +26,9 @@ def storage_errors(what: str, path: Path) -> Iterator[None]:
     except sqlite3.OperationalError as error:
         raise StorageError(f"{what} {path} cannot be used: {error}") from error
     except sqlite3.DatabaseError as error:
-        raise StorageError(f"{what} {path} is damaged: {error}; move it away to begin with a new one") from error
+        raise StorageError(
+            f"{what} {path} is damaged: {error}; move it away with its -wal to begin with a new one"
+        ) from error
 
 
 @contextmanager
@@ -52,8 +54,13 @@ def create_database(path: Path, what: str, build: Callable[[sqlite3.Connection],
         build: makes the tables and their first rows.
 
     Raises:
-        StorageError: the folder cannot be written.
+        StorageError: the folder cannot be written, or the log of a file that is gone is there.
     """
+    log = path.with_name(f"{path.name}-wal")
+    # In this order: who makes the file names it before it has a log.
+    if log.exists() and not path.exists():
+        # SQLite would bring it into the new file, whatever it is of.
+        raise StorageError(f"{log} was left behind by a file that is gone: move it to where that is, or delete it")
     part = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -105,6 +112,30 @@ def open_database(path: Path, what: str, application_id: int, *, durable: bool =
         connection.close()
         raise StorageError(f"{path} is not {what}: it belongs to another program")
     return connection
+
+
+def identity(path: Path) -> tuple[int, int]:
+    """Which file it is, whatever its name; zeros where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_dev, found.st_ino
+
+
+def check_in_place(path: Path, what: str, opened: tuple[int, int]) -> None:
+    """Refuse to write into a file that nobody would find any more.
+
+    Args:
+        path: its name.
+        what: for messages ("the example store").
+        opened: `identity` when it was opened.
+
+    Raises:
+        StorageError: it was removed, moved or replaced since.
+    """
+    if identity(path) != opened:
+        raise StorageError(f"{what} {path} was removed or replaced while it was open: open it again")
 
 
 def _connect(path: Path) -> sqlite3.Connection:

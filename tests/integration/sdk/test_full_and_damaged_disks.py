@@ -175,7 +175,8 @@ def test_nothing_leaves_a_device_whose_ledger_is_damaged(bench: Bench, change: C
     with pytest.raises(StorageError, match=r"the ledger .*ledger\.db is damaged: .*; move it away"):
         bench.once()
     assert bench.aggregator.bytes_in == sent
-    (bench.folder / "ledger.db").rename(bench.folder / "kept.db")
+    for path in bench.folder.glob("ledger.db*"):
+        path.rename(bench.folder / f"kept-{path.name}")
     bench.offer()
     assert bench.once().ended is Ended.COUNTED
 
@@ -238,6 +239,35 @@ def test_a_ledger_that_another_process_holds(bench: Bench) -> None:
         other.execute("ROLLBACK")
         assert device.run_once().ended is Ended.COUNTED
     bench.check_ledger()
+
+
+def test_a_ledger_that_was_removed_records_nothing_and_nothing_leaves(bench: Bench) -> None:
+    with bench.device() as device:
+        assert device.run_once().ended is Ended.IDLE
+        sent = bench.aggregator.bytes_in
+        for path in bench.folder.glob("ledger.db*"):
+            path.unlink()
+        with pytest.raises(StorageError, match=r"ledger\.db was removed or replaced while it was open"):
+            device.run_once()
+        assert bench.aggregator.bytes_in == sent
+    bench.offer()
+    assert bench.once().ended is Ended.COUNTED
+
+
+def test_a_store_that_was_replaced_takes_nothing_in(bench: Bench, tmp_path: Path) -> None:
+    bench.store.path.rename(tmp_path / "elsewhere.db")
+    # SQLite would bring the old file's log into the new one.
+    with pytest.raises(StorageError, match=r"s\.db-wal was left behind by a file that is gone"):
+        ExampleStore.create(bench.store.path, MANIFEST.example_specs)
+    (tmp_path / "s.db-wal").rename(tmp_path / "elsewhere.db-wal")
+    (tmp_path / "s.db-shm").unlink()
+    with ExampleStore.open(tmp_path / "elsewhere.db") as moved:
+        assert moved.count() == 20
+    with ExampleStore.create(bench.store.path, MANIFEST.example_specs) as fresh:
+        for change in (lambda: bench.store.add(ONE), lambda: bench.store.delete(everything=True)):
+            with pytest.raises(StorageError, match="removed or replaced"):
+                change()
+        assert fresh.count() == 0
 
 
 def test_a_ledger_of_another_program_is_left_alone(bench: Bench, tmp_path: Path) -> None:

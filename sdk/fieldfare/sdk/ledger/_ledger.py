@@ -10,7 +10,8 @@ from types import TracebackType
 from typing import Self
 
 from fieldfare.core.errors import ConfigError, StateError, StorageError
-from fieldfare.sdk._database import create_database, open_database, storage_errors, transaction
+from fieldfare.sdk import _database
+from fieldfare.sdk._database import storage_errors, transaction
 from fieldfare.sdk.ledger import _chain, _query, _schema
 from fieldfare.sdk.ledger._entries import FoldedEntries, LedgerEntry, LedgerKind, Total
 from fieldfare.sdk.ledger._query import LedgerQuery, LedgerSummary
@@ -37,6 +38,7 @@ class Ledger:
     def __init__(self, path: Path, connection: sqlite3.Connection, keep_rows: int) -> None:
         self.path = path
         self._keep_rows = keep_rows
+        self._opened = _database.identity(path)
         self._connection: sqlite3.Connection | None = connection
         self._lock = threading.RLock()
 
@@ -58,8 +60,8 @@ class Ledger:
             raise ConfigError("must be at least 1", field="keep_rows")
         path = Path(path)
         if create and not path.exists():
-            create_database(path, _WHAT, _schema.build)
-        connection = open_database(path, _WHAT, _schema.APPLICATION_ID, durable=True)
+            _database.create_database(path, _WHAT, _schema.build)
+        connection = _database.open_database(path, _WHAT, _schema.APPLICATION_ID, durable=True)
         try:
             with storage_errors(_WHAT, path):
                 _schema.migrate(connection)
@@ -86,10 +88,11 @@ class Ledger:
         """Append a row; it is on the disk when this returns. See `LedgerEntry` for what each is.
 
         Raises:
-            StorageError: it cannot be written. Then the message MUST NOT leave.
+            StorageError: it cannot be written, or the file was removed. Then the message MUST NOT leave.
         """
+        stamp = time.astimezone(UTC)
         with self._using() as connection, transaction(connection):
-            stamp = time.astimezone(UTC)
+            _database.check_in_place(self.path, _WHAT, self._opened)
             if _chain.foldable(connection) > self._keep_rows + self._keep_rows // 5:
                 _chain.fold(connection, self._keep_rows, stamp)
             fields = (stamp.isoformat(), task, round_number, kind.value, size_bytes, update_norm, encoding, privacy)

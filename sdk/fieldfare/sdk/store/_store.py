@@ -13,7 +13,8 @@ from typing import Any, Self
 from fieldfare.core.errors import ConfigError, DataError, StateError, StorageError
 from fieldfare.core.plans import Examples, check_examples
 from fieldfare.core.weights import TensorSpec
-from fieldfare.sdk._database import create_database, open_database, storage_errors, transaction
+from fieldfare.sdk import _database
+from fieldfare.sdk._database import storage_errors, transaction
 from fieldfare.sdk.store import _schema, _tables
 from fieldfare.sdk.store._holdout import HoldOut
 from fieldfare.sdk.store._limits import StoreLimits, micros, moment
@@ -55,6 +56,7 @@ class ExampleStore:
         self.specs: tuple[TensorSpec, ...] = kind.specs
         self._out = kind.out
         self._now = now
+        self._opened = _database.identity(path)
         self._connection: sqlite3.Connection | None = connection
         self._lock = threading.RLock()
 
@@ -90,7 +92,7 @@ class ExampleStore:
         if limits is not None:
             limits.examples_at_most(row_bytes(specs))
         if not path.exists():
-            create_database(path, _WHAT, lambda connection: _schema.build(connection, kind))
+            _database.create_database(path, _WHAT, lambda connection: _schema.build(connection, kind))
         store = cls.open(path, now=now)
         try:
             if store.specs != tuple(specs):
@@ -112,7 +114,7 @@ class ExampleStore:
             StorageError: damaged, or no example store.
         """
         path = Path(path)
-        connection = open_database(path, _WHAT, _schema.APPLICATION_ID)
+        connection = _database.open_database(path, _WHAT, _schema.APPLICATION_ID)
         try:
             with storage_errors(_WHAT, path):
                 _schema.migrate(connection, micros(now()))
@@ -358,8 +360,10 @@ class ExampleStore:
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._reading() as connection, transaction(connection):
-            yield connection
+        with self._reading() as connection:
+            _database.check_in_place(self.path, _WHAT, self._opened)
+            with transaction(connection):
+                yield connection
 
     @contextmanager
     def _current(self) -> Iterator[sqlite3.Connection]:
