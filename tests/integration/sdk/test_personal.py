@@ -12,6 +12,7 @@ from fieldfare.core.tasks import LocalTrainingSpec
 from fieldfare.core.weights import pack_weights
 from fieldfare.sdk import Conditions, Limits, Personal, SystemProbe
 from fieldfare.sdk.device import DeviceFolder, Predictor
+from fieldfare.sdk.personal import PersonalFile, PersonalRecord
 from fieldfare.sdk.store import ExampleStore
 from fieldfare.sdk.training import LiteRtTrainer
 from tests.support.device_bench import CHECKPOINT, MANIFEST, Bench
@@ -108,9 +109,32 @@ def test_damaged_own_weights_give_way_to_the_shared_ones(bench: Bench, caplog: p
     content = path.read_bytes()
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     predictor = Predictor(DeviceFolder(bench.folder))
-    for _ in range(2):
+    for _ in range(3):
         assert predictor.predict(INPUTS)["dense"].tolist() == SHARED
+        loaded = predictor._loaded
+    # What is damaged is looked at once, and the runtime stays.
+    assert predictor.predict(INPUTS)["dense"].tolist() == SHARED
+    assert predictor._loaded is loaded
     assert caplog.text.count("the device's own weights over version 0 of task task-1 cannot be used") == 1
+
+
+def test_own_weights_that_are_replaced_while_they_are_read_are_read_again(bench: Bench, caplog) -> None:
+    rounds(bench, 1, personal=MINE)
+    folder = DeviceFolder(bench.folder)
+
+    class Late(PersonalFile):
+        """Another process personalises between the look at the record and the reading of the weights."""
+
+        def weights(self, record):
+            if not written:
+                specs, vector = super().weights(record)
+                written.append(self.write(record, specs, vector + np.float32(100)))
+            return super().weights(record)
+
+    written: list[PersonalRecord] = []
+    folder.personal = Late(bench.folder / "personal")
+    assert Predictor(folder).predict(INPUTS)["dense"][0][0] == pytest.approx(202, abs=1e-2)
+    assert "cannot be used" not in caplog.text
 
 
 def test_without_a_network_whenever_the_app_asks(bench: Bench) -> None:

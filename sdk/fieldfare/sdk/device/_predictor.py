@@ -3,8 +3,10 @@
 import logging
 import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from fieldfare.core.errors import FieldfareError, NotFoundError, PlanError, StorageError, WeightsError
@@ -84,6 +86,9 @@ class Predictor:
             try:
                 return self._load(choice)
             except _UNUSABLE as error:
+                if choice.own and self._folder.personal.record() != choice.record:
+                    # Safe: each turn needs another file that was written just now.
+                    return self._runtime(previous=previous, personal=personal)
                 if choice not in self._unusable:
                     _LOG.warning("%s cannot be used: %s", choice.words, error)
                 self._unusable[choice] = error
@@ -105,26 +110,31 @@ class Predictor:
     def _load(self, choice: _Choice) -> PlanRuntime:
         if self._loaded is not None and self._loaded[0] == choice:
             return self._loaded[1]
-        # A plan that LiteRT refuses is not tried again for every prediction.
-        if isinstance(known := self._unusable.get(choice), PlanError):
+        # A plan that LiteRT refuses, or weights that are damaged, are not tried again for every prediction.
+        if isinstance(known := self._unusable.get(choice), (PlanError, WeightsError)):
             raise known
+        plan, vector = self._files(choice)
+        same = self._loaded is not None and self._loaded[0].pair.plan == choice.pair.plan
+        runtime = self._loaded[1] if self._loaded is not None and same else None
+        self._loaded = None
+        runtime = runtime or PlanRuntime(plan, num_threads=self._num_threads)
+        runtime.set_weights(vector)
+        self._loaded = (choice, runtime)
+        return runtime
+
+    def _files(self, choice: _Choice) -> tuple[Path, NDArray[np.float32]]:
+        """The plan's file, and the weights."""
         pair = choice.pair
         plan, checkpoint = (self._folder.cache.path_of(one) for one in (pair.plan, pair.checkpoint))
         if plan is None or checkpoint is None:
             raise NotFoundError("its files are gone from the cache, or were damaged: take part in a round again")
-        same = self._loaded is not None and self._loaded[0].pair.plan == pair.plan
-        runtime = self._loaded[1] if self._loaded is not None and same else None
-        self._loaded = None
-        runtime = runtime or PlanRuntime(plan, num_threads=self._num_threads)
         try:
             specs, vector = unpack_weights(checkpoint.read_bytes())
         except OSError as error:
             raise StorageError(f"the checkpoint cannot be read: {error.strerror}") from error
         if choice.record is not None:
             vector = overlaid(specs, vector, *self._folder.personal.weights(choice.record))
-        runtime.set_weights(vector)
-        self._loaded = (choice, runtime)
-        return runtime
+        return plan, vector
 
 
 def _own(record: PersonalRecord, models: Models) -> list[_Choice]:

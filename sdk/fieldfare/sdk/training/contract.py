@@ -24,6 +24,7 @@ from fieldfare.core.metrics import add_metrics
 from fieldfare.core.plans import Examples, Manifest, PlanRuntime, count_rows, read_manifest, take_rows
 from fieldfare.core.tasks import DEVICE_ALGORITHMS, Algorithm, LocalTrainingSpec
 from fieldfare.core.weights import sha256, total_size
+from fieldfare.sdk.training._release import Unloadable
 from fieldfare.sdk.training._trainer import Interrupted, LocalTrainer, Trained
 
 __all__ = ["TRAINER_CONTRACT", "Subject"]
@@ -281,6 +282,18 @@ def scaffold_corrects_every_step(subject: Subject) -> None:
     _near(done[start.size :], turned, "the control variate's delta")
 
 
+def what_is_unloaded_can_be_loaded_again(subject: Subject) -> None:
+    """Of a trainer with `unload`: nothing runs until the plan is loaded again, and then it gives the same bits."""
+    trainer = subject.loaded()
+    if not isinstance(trainer, Unloadable):
+        return
+    before = subject.train(trainer)
+    trainer.unload()
+    _raises(StateError, lambda: subject.train(trainer), "training after the plan was unloaded")
+    trainer.load(subject.plan, sha256(subject.plan.read_bytes()).hex())
+    _hold(np.array_equal(subject.train(trainer).vector, before.vector), "a plan loaded again must give the same bits")
+
+
 TRAINER_CONTRACT: tuple[Callable[[Subject], None], ...] = (
     load_gives_the_manifest,
     nothing_runs_before_a_plan_is_loaded,
@@ -297,6 +310,7 @@ TRAINER_CONTRACT: tuple[Callable[[Subject], None], ...] = (
     a_gradient_is_that_of_all_examples,
     fedprox_pulls_to_the_checkpoint,
     scaffold_corrects_every_step,
+    what_is_unloaded_can_be_loaded_again,
 )
 """Every rule; each takes a `Subject` and raises `AssertionError` where it is broken."""
 

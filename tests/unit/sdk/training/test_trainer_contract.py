@@ -129,6 +129,11 @@ class Nameless(Broken):
         return replace(super().load(plan, digest), name="")
 
 
+class Clinging(Broken):
+    def unload(self):
+        pass
+
+
 BREAKS = [
     (Nameless, "load_gives_the_manifest"),
     (Careless, "nothing_runs_before_a_plan_is_loaded"),
@@ -150,6 +155,7 @@ BREAKS = [
     (ignoring(proximal_mu=0.0), "fedprox_pulls_to_the_checkpoint"),
     (Unmasked, "fedprox_pulls_to_the_checkpoint"),
     (Doubled, "scaffold_corrects_every_step"),
+    (Clinging, "what_is_unloaded_can_be_loaded_again"),
 ]
 
 
