@@ -1,7 +1,6 @@
 """The cache: downloads resume wherever they broke, and what is in it has been checked."""
 
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,9 @@ from fieldfare.core.sessions import Artifact
 from fieldfare.core.weights import sha256
 from fieldfare.protos.v1 import aggregator_pb2
 from fieldfare.sdk.cache import ArtifactCache
+from tests.support.small_disk import small_disk
+
+__all__ = ["small_disk"]
 
 
 def artifact_of(content: bytes) -> Artifact:
@@ -161,57 +163,42 @@ def test_unfinished_downloads_go_where_the_limit_asks_for_it(tmp_path: Path) -> 
     assert cache.size_bytes() == 55
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MB of its own."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if mounted.returncode != 0:
-        pytest.skip(f"a file system cannot be mounted here: {mounted.stderr.strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", folder], check=True)
-
-
 def test_a_disk_without_room_is_told_before_a_byte_is_fetched(small_disk: Path) -> None:
-    content = bytes(600_000)
+    content = bytes(4_800_000)
     filler = small_disk / "photos"
-    filler.write_bytes(bytes(500_000))
-    cache, peer = ArtifactCache(small_disk / "cache"), Peer(content, chunk=10_000)
-    with pytest.raises(StorageError, match="lacks room for 600000 bytes more: free some"):
+    filler.write_bytes(bytes(4_000_000))
+    cache, peer = ArtifactCache(small_disk / "cache"), Peer(content, chunk=80_000)
+    with pytest.raises(StorageError, match="lacks room for 4800000 bytes more: free some"):
         cache.fetch(artifact_of(content), peer)
     assert peer.offsets == []
     filler.unlink()
-    assert cache.fetch(artifact_of(content), peer).stat().st_size == 600_000
+    assert cache.fetch(artifact_of(content), peer).stat().st_size == 4_800_000
 
 
 def test_what_is_not_in_use_goes_where_the_disk_asks_for_it(small_disk: Path) -> None:
-    old, used, new = bytes(300_000), bytes(300_001), bytes(500_000)
+    old, used, new = bytes(2_400_000), bytes(2_400_001), bytes(4_000_000)
     cache = ArtifactCache(small_disk / "cache")
     for content in (old, used):
-        cache.fetch(artifact_of(content), Peer(content, chunk=10_000))
-    cache.fetch(artifact_of(new), Peer(new, chunk=10_000), in_use={artifact_of(used).hex})
+        cache.fetch(artifact_of(content), Peer(content, chunk=80_000))
+    cache.fetch(artifact_of(new), Peer(new, chunk=80_000), in_use={artifact_of(used).hex})
     assert [cache.path(artifact_of(one)) is not None for one in (old, used, new)] == [False, True, True]
 
 
 def test_a_disk_that_fills_up_during_a_download_is_not_kept_full(small_disk: Path) -> None:
-    content, filler = bytes(600_000), small_disk / "photos"
-    cache, peer = ArtifactCache(small_disk / "cache"), Peer(content, chunk=10_000)
+    content, filler = bytes(4_800_000), small_disk / "photos"
+    cache, peer = ArtifactCache(small_disk / "cache"), Peer(content, chunk=80_000)
 
     def while_others_write(offset: int) -> Iterator[aggregator_pb2.ArtifactChunk]:
         for chunk in peer(offset):
-            if chunk.offset == 300_000:
-                filler.write_bytes(bytes(600_000))
+            if chunk.offset == 2_400_000:
+                filler.write_bytes(bytes(4_800_000))
             yield chunk
 
     with pytest.raises(StorageError, match="No space left on device"):
         cache.fetch(artifact_of(content), while_others_write)
     assert list((small_disk / "cache").iterdir()) == []
     filler.unlink()
-    assert cache.fetch(artifact_of(content), peer).stat().st_size == 600_000
+    assert cache.fetch(artifact_of(content), peer).stat().st_size == 4_800_000
 
 
 def test_a_stream_that_ends_early_may_be_tried_again(tmp_path: Path) -> None:
