@@ -2,22 +2,20 @@ from pathlib import Path
 
 import pytest
 
-from examples.keyboard.app.keyboard import PLAN, VOCABULARY
-from examples.keyboard.words import Vocabulary
-
 pytest.importorskip("keras")
 pytest.importorskip("textual")
 
-WORDS = ["the", "and", "to", "of", "a", "that", "is", "not", "it", "be", "or", "question", "nobler", "mind", "suffer"]
+TEXT = """To be, or not to be: that is the question.
+Whether it is nobler in the mind to suffer, and a question of that mind.
+"""
 
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small model of a few words, as `examples.keyboard.prepare` leaves it."""
-    from examples.keyboard.model import build_model, export_plan
+    """A model of two lines, as `examples.keyboard.prepare` makes it."""
+    from examples.keyboard.prepare import prepare
 
     folder = tmp_path_factory.mktemp("model")
-    vocabulary = Vocabulary(tuple(WORDS))
-    export_plan(build_model(len(vocabulary), seed=1, width=4), folder / PLAN, learning_rate=0.5)
-    (folder / VOCABULARY).write_text("\n".join(vocabulary.words))
+    (folder / "text.txt").write_text(TEXT)
+    prepare(folder, [folder / "text.txt"], epochs=1)
     return folder

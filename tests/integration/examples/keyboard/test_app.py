@@ -10,9 +10,13 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import DataTable, Input, Label, Static
 
+from examples.keyboard.__main__ import main as keyboard_main
 from examples.keyboard.app.app import KeyboardApp
 from examples.keyboard.app.keyboard import PLAN, Keyboard, KeyboardSettings
 from examples.keyboard.app.local import local_aggregator
+from examples.keyboard.prepare import main as prepare_main
+from examples.keyboard.prepare import own_texts
+from examples.keyboard.words import Vocabulary
 from fieldfare.core.errors import DataError, NotFoundError
 from fieldfare.sdk import ExampleStore
 from fieldfare.sdk.ledger import LedgerKind
@@ -137,6 +141,25 @@ def test_a_ledger_that_was_changed_is_told(tmp_path: Path, model: Path) -> None:
 
     with Keyboard(settings(tmp_path, model)) as keyboard:
         drive(keyboard, steps)
+
+
+def test_commands_tell_what_is_wrong_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert keyboard_main(["--model", str(tmp_path), "--folder", str(tmp_path / "mine")]) == 1
+    assert capsys.readouterr().err == f"error: there is no vocabulary {tmp_path / 'vocabulary.txt'}\n"
+    assert prepare_main([str(tmp_path / "absent.txt"), "--output", str(tmp_path / "out")]) == 1
+    assert capsys.readouterr().err == f"error: there is no {tmp_path / 'absent.txt'}\n"
+    (tmp_path / "numbers.txt").write_text("1, 2, 3")
+    assert prepare_main([str(tmp_path / "numbers.txt"), "--output", str(tmp_path / "out")]) == 1
+    assert "needs words" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_vocabulary_is_of_the_text_that_was_given(model: Path) -> None:
+    words = Vocabulary.read(model / "vocabulary.txt").words
+    # The most frequent first, between equals by the alphabet: "to" comes three times.
+    assert words[:7] == ("to", "be", "is", "mind", "question", "that", "the")
+    assert len(words) == 17
+    assert {path.name for path in own_texts()} >= {"README.md", "sdk.md"}
 
 
 def test_a_model_that_is_none_is_told_before_anything_is_made(tmp_path: Path, model: Path) -> None:
