@@ -16,14 +16,14 @@ _NEVER = -12.0
 
 
 @keras.saving.register_keras_serializable("fieldfare.keyboard")
-class WordFrequency(keras.layers.Layer):
+class WordFrequency(keras.layers.Layer):  # type: ignore[misc]
     """Adds a trainable bias for each id, which begins with Zipf's law.
 
     The vocabulary is sorted by frequency, and the word of rank r is about `1 / (r + 2.7)` times as frequent as the
     first (Mandelbrot 1953): that much is known of any text, so that no round is spent on learning it.
     """
 
-    def build(self, shape: tuple[int | None, ...]) -> None:
+    def build(self, shape: tuple[Any, ...]) -> None:
         """Make the bias for the last axis."""
         start = np.full(shape[-1], _NEVER, np.float32)
         start[SPECIAL:] = -np.log(np.arange(shape[-1] - SPECIAL) + 1 + _ZIPF_OFFSET)

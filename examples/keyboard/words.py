@@ -113,8 +113,8 @@ def examples_of(vocabulary: Vocabulary, messages: Iterable[str]) -> Examples:
     rows = -(-places // LENGTH)
     found = np.full((2, rows * LENGTH), PADDING, np.int32)
     found[0, :places], found[1, :places] = stream[:places], stream[1:]
-    ids, following = found.reshape(2, rows, LENGTH)
-    return {"ids": ids, "label": following}
+    said, following = found.reshape(2, rows, LENGTH)
+    return {"ids": said, "label": following}
 
 
 def context_of(vocabulary: Vocabulary, message: str) -> tuple[Examples, int]:

@@ -32,14 +32,17 @@ class KeyboardApp(App[None]):
 
     def on_mount(self) -> None:
         """Show the page to type on, and begin to take part."""
-        self.install_screen(PrivacyScreen(self._keyboard), "privacy")
+        self.install_screen(PrivacyScreen(self._keyboard, self.take_part), "privacy")
         self.push_screen(self.typing)
         self.take_part()
 
     def take_part(self) -> None:
         """Take part in rounds, in the background."""
+        self._keyboard.start(self._tell)
+
+    def _tell(self, text: str) -> None:
         # Safe: a message may be posted from any thread, and waits for nobody.
-        self._keyboard.start(lambda text: self.post_message(self.Told(text)) and None)
+        self.post_message(self.Told(text))
 
     def on_keyboard_app_told(self, message: Told) -> None:
         """Show what the device does."""

@@ -1,5 +1,6 @@
 """What a person sees: the page to type on, the privacy page, and the question before everything is deleted."""
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from textual import on, work
@@ -119,9 +120,9 @@ class PrivacyScreen(Screen[None]):
         Binding("d", "delete", "delete everything"),
     ]
 
-    def __init__(self, keyboard: Keyboard) -> None:
+    def __init__(self, keyboard: Keyboard, take_part: Callable[[], None]) -> None:
         super().__init__()
-        self._keyboard = keyboard
+        self._keyboard, self._take_part = keyboard, take_part
 
     def compose(self) -> ComposeResult:
         """The page from top to bottom."""
@@ -166,7 +167,7 @@ class PrivacyScreen(Screen[None]):
 
     def _deleted(self, told: str) -> None:
         self.notify(told, markup=False)
-        self.app.take_part()
+        self._take_part()
         self._show()
 
     def _show(self) -> None:

@@ -73,7 +73,7 @@ def short(seed: int, processes: int) -> Settings:
             threads=2,
             seed=seed,
         ),
-        central_epochs=2,
+        central_epochs=6,
         personal=PersonalSettings(epochs=1, learning_rate=0.3, min_examples=4, seed=seed),
         look_every=5,
         look_examples=200,

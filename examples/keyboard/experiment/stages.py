@@ -142,7 +142,7 @@ def run_federated(experiment: Experiment) -> None:
     )
 
     def on_phase(done: Trained) -> None:
-        np.save(output / FEDERATED_WEIGHTS, done.weights)
+        np.save(output / FEDERATED_WEIGHTS, np.asarray(done.weights, np.float32))
         experiment.write(_PROGRESS, curve=curve, **_without_weights(done))
 
     done = train_federated(
