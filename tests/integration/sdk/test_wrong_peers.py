@@ -95,9 +95,9 @@ def listening(pair: Pair | None = None, answer: bytes = b"") -> Iterator[Listene
 
 @contextlib.contextmanager
 def device(folder: Path, address: str, tls_ca: Path | None = None) -> Iterator[Device]:
-    """Patient for a second only."""
+    """Opened until the block ends, with a store of its own."""
     specs = tiny_manifest().example_specs
-    transport = GrpcTransport(address, tls_ca=tls_ca, timeout=timedelta(seconds=1))
+    transport = GrpcTransport(address, tls_ca=tls_ca, timeout=timedelta(seconds=10))
     path = folder / "examples.db"
     with ExampleStore.open(path) if path.exists() else ExampleStore.create(path, specs) as store:
         store.add({"x": np.float32([1]), "y": np.float32([2])})
