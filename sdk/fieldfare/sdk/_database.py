@@ -5,6 +5,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from fieldfare.core.errors import NotFoundError, StorageError
@@ -114,28 +115,39 @@ def open_database(path: Path, what: str, application_id: int, *, durable: bool =
     return connection
 
 
-def identity(path: Path) -> tuple[int, int]:
-    """Which file it is, whatever its name; zeros where there is none."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an open file is, to notice that nobody would find any more what is written into it.
+
+    Attributes:
+        path: absolute, since the process may change its folder.
+        opened: device and number of the file when it was opened; None where it was gone already.
+    """
+
+    path: Path
+    opened: tuple[int, int] | None
+
+    @classmethod
+    def of(cls, path: Path) -> "Place":
+        """Of a file that was just opened."""
+        return cls(path.absolute(), _identity(path))
+
+    def check(self, what: str) -> None:
+        """Before each change.
+
+        Raises:
+            StorageError: the file was removed, moved or replaced since.
+        """
+        if self.opened is None or _identity(self.path) != self.opened:
+            raise StorageError(f"{what} {self.path} was removed or replaced while it was open: open it again")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
     try:
         found = path.stat()
     except OSError:
-        return 0, 0
+        return None
     return found.st_dev, found.st_ino
-
-
-def check_in_place(path: Path, what: str, opened: tuple[int, int]) -> None:
-    """Refuse to write into a file that nobody would find any more.
-
-    Args:
-        path: its name.
-        what: for messages ("the example store").
-        opened: `identity` when it was opened.
-
-    Raises:
-        StorageError: it was removed, moved or replaced since.
-    """
-    if identity(path) != opened:
-        raise StorageError(f"{what} {path} was removed or replaced while it was open: open it again")
 
 
 def _connect(path: Path) -> sqlite3.Connection:

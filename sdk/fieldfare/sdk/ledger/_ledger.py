@@ -38,7 +38,7 @@ class Ledger:
     def __init__(self, path: Path, connection: sqlite3.Connection, keep_rows: int) -> None:
         self.path = path
         self._keep_rows = keep_rows
-        self._opened = _database.identity(path)
+        self._place = _database.Place.of(path)
         self._connection: sqlite3.Connection | None = connection
         self._lock = threading.RLock()
 
@@ -92,7 +92,7 @@ class Ledger:
         """
         stamp = time.astimezone(UTC)
         with self._using() as connection, transaction(connection):
-            _database.check_in_place(self.path, _WHAT, self._opened)
+            self._place.check(_WHAT)
             if _chain.foldable(connection) > self._keep_rows + self._keep_rows // 5:
                 _chain.fold(connection, self._keep_rows, stamp)
             fields = (stamp.isoformat(), task, round_number, kind.value, size_bytes, update_norm, encoding, privacy)

@@ -56,7 +56,7 @@ class ExampleStore:
         self.specs: tuple[TensorSpec, ...] = kind.specs
         self._out = kind.out
         self._now = now
-        self._opened = _database.identity(path)
+        self._place = _database.Place.of(path)
         self._connection: sqlite3.Connection | None = connection
         self._lock = threading.RLock()
 
@@ -361,7 +361,7 @@ class ExampleStore:
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         with self._reading() as connection:
-            _database.check_in_place(self.path, _WHAT, self._opened)
+            self._place.check(_WHAT)
             with transaction(connection):
                 yield connection
 

@@ -247,6 +247,14 @@ def test_a_closed_store_says_so(store: ExampleStore) -> None:
         store.count()
 
 
+def test_a_process_may_change_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with ExampleStore.create("s.db", SPECS) as store:
+        monkeypatch.chdir("/")
+        store.add_many(some(3))
+        assert store.delete(everything=True) == 3
+
+
 def test_only_the_owner_can_read_it(store: ExampleStore) -> None:
     store.add_many(some(3))
     for path in store.path.parent.iterdir():
