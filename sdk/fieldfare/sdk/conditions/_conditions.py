@@ -98,7 +98,7 @@ def _busy(conditions: Conditions, probe: Probe) -> str:
         if load is None:
             return _unknown("the processor is busy")
         if load > conditions.max_cpu_load:
-            return f"other work takes more than {conditions.max_cpu_load:.0%} of the processor"
+            return f"other work takes more than {conditions.max_cpu_load * _FULL:g} % of the processor"
     return ""
 
 

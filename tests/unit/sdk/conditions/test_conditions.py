@@ -64,8 +64,9 @@ class Machine:
             "the network is metered (cellular)",
         ),
         (Conditions(unmetered=True), Machine(net=Network(NetworkKind.NONE, metered=None)), "there is no network"),
-        (Conditions(max_cpu_load=0.5), Machine(load=0.6), "other work takes more than 50% of the processor"),
+        (Conditions(max_cpu_load=0.5), Machine(load=0.6), "other work takes more than 50 % of the processor"),
         (Conditions(max_cpu_load=0.5), Machine(load=0.5), ""),
+        (Conditions(max_cpu_load=0.999), Machine(load=1), "other work takes more than 99.9 % of the processor"),
         (
             Conditions(min_user_idle=timedelta(minutes=5)),
             Machine(idle=timedelta(minutes=4)),
