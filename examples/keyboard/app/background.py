@@ -1,13 +1,16 @@
 """Takes part in rounds in a thread of its own, and tells in words what becomes of it."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
+from typing import Any
 
 from fieldfare.core.errors import FieldfareError
+from fieldfare.core.metrics import MetricSum
 from fieldfare.core.sessions import Ended, Participation
 from fieldfare.core.tasks import NextRound
-from fieldfare.sdk import Device
+from fieldfare.sdk import Device, LiteRtTrainer
+from fieldfare.sdk.training import Trained
 
 _FATE = {
     Ended.COUNTED: "counted",
@@ -47,6 +50,28 @@ class Background:
             self._device.run_forever(self._stop, lambda one: self._tell(participation_words(one)))
         except FieldfareError as error:
             self._tell(f"stopped: {error}")
+
+
+class TellingTrainer(LiteRtTrainer):
+    """The trainer that ships, which says what it begins to do.
+
+    Args:
+        tell: called from the thread that trains.
+    """
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        super().__init__()
+        self._tell = tell
+
+    def train(self, *arguments: Any, **options: Any) -> Trained:
+        """See `LiteRtTrainer.train`."""
+        self._tell("training on what was typed here")
+        return super().train(*arguments, **options)
+
+    def evaluate(self, *arguments: Any, **options: Any) -> Mapping[str, MetricSum]:
+        """See `LiteRtTrainer.evaluate`."""
+        self._tell("measuring on examples that were held out")
+        return super().evaluate(*arguments, **options)
 
 
 def participation_words(participation: Participation) -> str:

@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from examples.keyboard.app.background import Background
+from examples.keyboard.app.background import Background, TellingTrainer
 from examples.keyboard.app.typing import split_draft, suggested
 from examples.keyboard.words import Vocabulary, context_of, examples_of
 from fieldfare.core.errors import DataError, NotFoundError
@@ -166,6 +166,11 @@ class Keyboard:
     ) -> None:
         self.close()
 
+    def _say(self, text: str) -> None:
+        tell = self._tell
+        if tell is not None:
+            tell(text)
+
     def _begin(self) -> None:
         if self._tell is None or self._background is not None:
             return
@@ -187,6 +192,7 @@ class Keyboard:
             enrollment_key=settings.enrollment_key,
             conditions=settings.conditions,
             retry=_RETRY,
+            trainer=TellingTrainer(self._say),
             personal=_PERSONAL,
         )
 

@@ -63,7 +63,7 @@ def short(seed: int, processes: int) -> Settings:
         width=16,
         roles=12,
         federated=FederatedSettings(
-            phases=(Phase(5, 0.1), Phase(2, 0.03)),
+            phases=(Phase(4, 0.1), Phase(1, 0.03)),
             cohort=8,
             learning_rate=3.0,
             adaptivity=1e-3,
@@ -73,8 +73,8 @@ def short(seed: int, processes: int) -> Settings:
             threads=2,
             seed=seed,
         ),
-        central_epochs=6,
+        central_epochs=4,
         personal=PersonalSettings(epochs=1, learning_rate=0.3, min_examples=4, seed=seed),
-        look_every=5,
+        look_every=4,
         look_examples=200,
     )

@@ -91,6 +91,7 @@ def test_what_is_typed_trains_in_the_background_and_the_privacy_page_tells_and_d
             app.typing.query_one("#draft", Input).value = message
             await pilot.press("enter")
         await until(pilot, lambda: LedgerKind.UPDATE in keyboard.ledger.totals())
+        await until(pilot, lambda: "training on what was typed here" in text(app, "#status"))
         await until(pilot, lambda: "update counted" in text(app, "#status"))
         await until(pilot, lambda: keyboard.suggest("") != before)
         await until(pilot, lambda: keyboard.own is not None)
