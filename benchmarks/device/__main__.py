@@ -32,7 +32,7 @@ _MB = 1e6
 _EXAMPLES = 240
 _SAMPLE_S = 0.005
 _QUIET_S = 15.0
-# What the peer has, as docs/device_footprint.md tells: installed, and the memory of its two idle processes.
+# What the peer takes on disk, as docs/device_footprint.md tells.
 _PEER_INSTALLED_MB = 239.0
 
 
@@ -58,7 +58,7 @@ def pss_bytes(pid: int) -> int:
 
 
 class Memory:
-    """The largest PSS of a process, from `begin` on."""
+    """The largest PSS of a process, from now to `end`."""
 
     def __init__(self, pid: int) -> None:
         self._pid, self._stop = pid, threading.Event()
