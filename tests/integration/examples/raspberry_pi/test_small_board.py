@@ -26,6 +26,8 @@ BOARD = 512 * MB
 RECOGNISER, DEVICE = 192 * MB, 320 * MB
 """What each process may have at the most, of everything that it maps: libraries, stacks and heap together."""
 WITHIN_S = 120
+_SETTINGS = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
+"""As in the units: without the second each thread reserves 64 MB of addresses, until there are none left."""
 _SPEC = TaskSpec(
     name="activity",
     population=POPULATION,
@@ -49,7 +51,7 @@ def _limited(limit: int, *command: str | Path) -> Iterator[subprocess.Popen[str]
     with subprocess.Popen(
         [sys.executable, "-c", _LIMIT_AND_BECOME, str(limit), *map(str, command)],
         cwd=ROOT,
-        env=environment(OPENBLAS_NUM_THREADS="1"),
+        env=environment(**_SETTINGS),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

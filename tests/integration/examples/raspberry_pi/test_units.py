@@ -82,3 +82,4 @@ def test_the_user_is_made(tmp_path: Path) -> None:
 def test_both_services_share_user_and_state(name: str) -> None:
     lines = (UNITS / name).read_text(encoding="utf-8").splitlines()
     assert {"User=activity", "StateDirectory=activity", "EnvironmentFile=/etc/activity.env"} <= set(lines)
+    assert "Environment=OPENBLAS_NUM_THREADS=1 MALLOC_ARENA_MAX=1" in lines
