@@ -66,7 +66,7 @@ def test_every_stage_and_the_same_weights_however_they_are_run(tmp_path: Path) -
     federated = replace(settings.federated, processes=1, threads=3)
     first = replace(settings, federated=replace(federated, phases=federated.phases[:1]))
     by_phase = opened(tmp_path / "by_phase", first)
-    # Two exports of one model may order their operations differently: it is the plan that is given.
+    # Two exports of one model differ in some bytes, such as names: it is the plan that is given.
     (by_phase.output / FIRST_PLAN).write_bytes((at_once.output / FIRST_PLAN).read_bytes())
     STAGES["federated"](by_phase)
     STAGES["federated"](opened(by_phase.output, replace(settings, federated=federated), resume=True))
