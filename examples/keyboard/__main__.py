@@ -3,14 +3,16 @@
 import argparse
 import sys
 from contextlib import AbstractContextManager, ExitStack
+from datetime import timedelta
 from pathlib import Path
 
 from examples.keyboard.app.app import KeyboardApp
 from examples.keyboard.app.keyboard import PLAN, Keyboard, KeyboardSettings
-from fieldfare.core.errors import FieldfareError
+from fieldfare.core.errors import ConfigError, FieldfareError
 from fieldfare.sdk import Conditions
 
 _POPULATION = "keyboards"
+_PAUSE_S, _LOCAL_PAUSE_S, _LONGEST_PAUSE_S = 900, 20, 604_800
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,19 +24,28 @@ def main(arguments: list[str] | None = None) -> int:
             if options.local:
                 address = stack.enter_context(_local(options))
             settings = KeyboardSettings(
-                options.folder,
-                options.model,
-                address,
-                options.population,
-                Conditions() if options.always else Conditions(on_power=True, unmetered=True),
-                options.tls_ca,
-                options.enrollment_key,
+                folder=options.folder,
+                model=options.model,
+                aggregator=address,
+                population=options.population,
+                conditions=Conditions() if options.always else Conditions(on_power=True, unmetered=True),
+                pause=timedelta(seconds=_pause_s(options)),
+                tls_ca=options.tls_ca,
+                enrollment_key=options.enrollment_key,
             )
             KeyboardApp(stack.enter_context(Keyboard(settings))).run()
     except FieldfareError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _pause_s(options: argparse.Namespace) -> float:
+    if options.pause is None:
+        return _LOCAL_PAUSE_S if options.local else _PAUSE_S
+    if not 0 <= options.pause <= _LONGEST_PAUSE_S:
+        raise ConfigError(f"must be 0 to {_LONGEST_PAUSE_S} seconds", field="--pause")
+    return float(options.pause)
 
 
 def _local(options: argparse.Namespace) -> AbstractContextManager[str]:
@@ -56,6 +67,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", type=Path, default=Path("runs/keyboard-model"), help="plan and vocabulary")
     parser.add_argument("--population", default=_POPULATION)
     parser.add_argument("--always", action="store_true", help="also work on battery and on a metered network")
+    pause = f"between two rounds of this device ({_PAUSE_S}; with --local {_LOCAL_PAUSE_S})"
+    parser.add_argument("--pause", type=float, metavar="SECONDS", help=pause)
     parser.add_argument("--tls-ca", type=Path, metavar="PEM", help="authorities to trust")
     parser.add_argument("--enrollment-key", default="", metavar="KEY", help="where the aggregator asks for one")
     return parser

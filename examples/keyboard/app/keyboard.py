@@ -41,6 +41,7 @@ class KeyboardSettings:
         aggregator: "host:port".
         population: the keyboards that learn together.
         conditions: when it may work.
+        pause: between two participations at the least, also over a restart.
         tls_ca: PEM file of the authorities to trust; default: the system's.
         enrollment_key: for an aggregator that asks for one.
     """
@@ -50,6 +51,7 @@ class KeyboardSettings:
     aggregator: str
     population: str = "keyboards"
     conditions: Conditions = field(default_factory=Conditions)
+    pause: timedelta = timedelta(minutes=15)
     tls_ca: Path | None = None
     enrollment_key: str = ""
 
@@ -191,6 +193,7 @@ class Keyboard:
             tls_ca=settings.tls_ca,
             enrollment_key=settings.enrollment_key,
             conditions=settings.conditions,
+            min_separation=settings.pause,
             retry=_RETRY,
             trainer=TellingTrainer(self._say),
             personal=_PERSONAL,

@@ -26,7 +26,7 @@ MESSAGES = ("To be or not to be, that is the question", "Whether it is nobler in
 
 
 def settings(folder: Path, model: Path, aggregator: str = NOBODY) -> KeyboardSettings:
-    return KeyboardSettings(folder, model, aggregator)
+    return KeyboardSettings(folder, model, aggregator, pause=timedelta(0))
 
 
 def drive(keyboard: Keyboard, steps: Callable[[Pilot[None], KeyboardApp], object]) -> None:
@@ -147,6 +147,8 @@ def test_a_ledger_that_was_changed_is_told(tmp_path: Path, model: Path) -> None:
 def test_commands_tell_what_is_wrong_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert keyboard_main(["--model", str(tmp_path), "--folder", str(tmp_path / "mine")]) == 1
     assert capsys.readouterr().err == f"error: there is no vocabulary {tmp_path / 'vocabulary.txt'}\n"
+    assert keyboard_main(["--model", str(tmp_path), "--pause", "-1"]) == 1
+    assert "--pause: must be 0 to 604800 seconds" in capsys.readouterr().err
     assert prepare_main([str(tmp_path / "absent.txt"), "--output", str(tmp_path / "out")]) == 1
     assert capsys.readouterr().err == f"error: there is no {tmp_path / 'absent.txt'}\n"
     (tmp_path / "numbers.txt").write_text("1, 2, 3")
