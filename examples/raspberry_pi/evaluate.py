@@ -8,7 +8,6 @@ same seed gives the same weights, bit for bit. Exit status 1 where the accuracy 
 """
 
 import argparse
-import logging
 import sys
 import tempfile
 import time
@@ -24,7 +23,7 @@ from examples.raspberry_pi.model import export_plan
 from examples.raspberry_pi.recordings import UNSEEN, default_path, load_recordings, windowed
 from examples.raspberry_pi.table import results_table
 from fieldfare.aggregator import AdminClient, Aggregator, ServerSettings
-from fieldfare.core.command import quiet_native_output
+from fieldfare.core.command import quiet_log, quiet_native_output
 from fieldfare.core.errors import ConfigError, DataError, FieldfareError, StateError
 from fieldfare.core.plans import Examples, PlanRuntime
 from fieldfare.core.rounds import PaceSettings
@@ -95,7 +94,6 @@ class Result:
 def main(arguments: list[str] | None = None) -> int:
     """Run the experiment and print its table."""
     options = _parser().parse_args(arguments)
-    logging.getLogger("fieldfare").setLevel(logging.ERROR)
     try:
         if options.output is None:
             with tempfile.TemporaryDirectory(prefix="activity-") as folder:
@@ -119,7 +117,8 @@ def _run(options: argparse.Namespace, folder: Path) -> int:
         seed=options.seed,
         unseen=tuple(sorted(set(options.unseen))),
     )
-    result = evaluate(settings)
+    with quiet_log():
+        result = evaluate(settings)
     print(results_table(settings, result))
     if result.overall < options.goal:
         print(f"evaluate: {result.overall:.4f} on unseen people is below the goal of {options.goal:g}", file=sys.stderr)

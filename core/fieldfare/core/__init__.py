@@ -25,9 +25,10 @@ VERSION: str
 
 
 def __getattr__(name: str) -> str:
-    """`VERSION` when somebody asks for it: looking it up takes a tenth of what importing a device's SDK may."""
+    """`VERSION` when somebody asks for it first: looking it up takes a tenth of what importing a device's SDK may."""
     if name != "VERSION":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import metadata
 
-    return metadata.version("fieldfare")
+    found = globals()[name] = metadata.version("fieldfare")
+    return found

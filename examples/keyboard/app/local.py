@@ -1,6 +1,5 @@
 """An aggregator on this machine, for trying the keyboard alone."""
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from examples.keyboard.app.keyboard import LEAST_EXAMPLES
 from fieldfare.aggregator import AdminClient, Aggregator, ServerSettings
+from fieldfare.core.command import quiet_log
 from fieldfare.core.rounds import PaceSettings
 from fieldfare.core.tasks import AggregationSpec, CohortSpec, LocalTrainingSpec, TaskSpec
 from fieldfare.protos.v1 import task_pb2
@@ -36,9 +36,12 @@ def local_aggregator(
     Raises:
         FieldfareError: a folder that cannot be used, a plan that is none.
     """
-    logging.getLogger("fieldfare").setLevel(logging.ERROR)
     settings = ServerSettings(pace=PaceSettings(shortest=pause, longest=max(pause, timedelta(minutes=1))))
-    with Aggregator(folder, settings=settings) as aggregator, AdminClient(aggregator.admin_address) as admin:
+    with (
+        quiet_log(),
+        Aggregator(folder, settings=settings) as aggregator,
+        AdminClient(aggregator.admin_address) as admin,
+    ):
         if not any(one.state in _ACTIVE for one in admin.list(population)):
             admin.submit(plan, _task(population))
         yield aggregator.address

@@ -1,6 +1,5 @@
 """One device a role, over real gRPC: the aggregator here, the devices in worker processes."""
 
-import logging
 import multiprocessing
 import time
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from examples.keyboard.experiment.devices import Town, settle, take_part
 from fieldfare.aggregator import AdminClient, Aggregator, ServerSettings
+from fieldfare.core.command import quiet_log
 from fieldfare.core.errors import StateError
 from fieldfare.core.rounds import PaceSettings
 from fieldfare.core.tasks import AggregationSpec, Algorithm, CohortSpec, LocalTrainingSpec, TaskSpec
@@ -138,11 +138,11 @@ def train_federated(
         on_round: told each round's number and weights.
         on_phase: told what there is after each phase.
     """
-    logging.getLogger("fieldfare").setLevel(logging.ERROR)
     rng = np.random.default_rng(settings.seed)
     cohorts = (rng.choice(len(town.names), settings.cohort, replace=False) for _ in count())
     context = multiprocessing.get_context("spawn")
     with (
+        quiet_log(),
         Aggregator(state, settings=ServerSettings(pace=_PACE)) as aggregator,
         AdminClient(aggregator.admin_address) as admin,
         ProcessPoolExecutor(

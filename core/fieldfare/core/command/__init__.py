@@ -2,6 +2,6 @@
 
 from fieldfare.core.command._command import Command, Console
 from fieldfare.core.command._main import main, run
-from fieldfare.core.command._quiet import quiet_native_output
+from fieldfare.core.command._quiet import quiet_log, quiet_native_output
 
-__all__ = ["Command", "Console", "main", "quiet_native_output", "run"]
+__all__ = ["Command", "Console", "main", "quiet_log", "quiet_native_output", "run"]

@@ -1,5 +1,6 @@
 """Keeps the chatter of native libraries away from a command's output; errors are told by Fieldfare itself."""
 
+import logging
 import os
 import sys
 import tempfile
@@ -28,3 +29,18 @@ def quiet_native_output() -> Iterator[None]:
             sys.stderr.flush()
             os.dup2(kept, 2)
             os.close(kept)
+
+
+@contextmanager
+def quiet_log() -> Iterator[None]:
+    """Keep the library's own log below errors: what a command tells by itself, or draws over, need not be told twice.
+
+    For commands and examples: it changes the whole process for a while.
+    """
+    log = logging.getLogger("fieldfare")
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(before)

@@ -1,7 +1,6 @@
 """`fieldfare emulate`."""
 
 import argparse
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -50,14 +49,12 @@ def _run(options: argparse.Namespace, console: Console) -> int:
 
 
 def _emulate(scenario: Any, output: Path, console: Console) -> int:
-    from fieldfare.core.command import quiet_native_output
+    from fieldfare.core.command import quiet_log, quiet_native_output
     from fieldfare.core.plans import read_manifest
     from fieldfare.emulator.emulation import describe_ends, emulate, main_metric, write_results
     from fieldfare.emulator.progress import ProgressDisplay
     from fieldfare.emulator.results_folder import prepare_folder
 
-    # The display tells what happens; the library's own log would be drawn into it.
-    logging.getLogger("fieldfare").setLevel(logging.ERROR)
     task, settings = scenario.task, scenario.settings
     manifest = read_manifest(settings.plan)
     folder = prepare_folder(output, "emulation")
@@ -71,7 +68,9 @@ def _emulate(scenario: Any, output: Path, console: Console) -> int:
                 f"labels of a device are {statistics.label_distance:.2f} from everybody's (0 alike, 1 disjoint)"
             )
 
-    with ProgressDisplay(console.out, metric=main_metric(task, manifest), rounds=task.rounds) as display:
+    display = ProgressDisplay(console.out, metric=main_metric(task, manifest), rounds=task.rounds)
+    # The display tells what happens; the library's own log would be drawn into it.
+    with quiet_log(), display:
         with quiet_native_output():
             outcome = emulate(scenario, folder, on_start=tell, on_round=display.update)
         display.update(outcome.status)

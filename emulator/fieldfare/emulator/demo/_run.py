@@ -1,6 +1,5 @@
 """The demo from the first byte to the last: split, export, serve, train, evaluate, write."""
 
-import logging
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -9,7 +8,7 @@ from pathlib import Path
 from fieldfare.aggregator import AdminClient, Aggregator, ServerSettings
 from fieldfare.aggregator.ports import why_not_bound
 from fieldfare.core.addresses import Address
-from fieldfare.core.command import Console, quiet_native_output
+from fieldfare.core.command import Console, quiet_log, quiet_native_output
 from fieldfare.core.errors import ConfigError
 from fieldfare.core.plans import Manifest
 from fieldfare.core.rounds import PaceSettings
@@ -43,13 +42,12 @@ def run_demo(settings: DemoSettings, console: Console) -> bool:
     Raises:
         FieldfareError: a taken port, an unwritable folder, a worker that died.
     """
-    # The display tells what happens; the library's own log would be drawn into it.
-    logging.getLogger("fieldfare").setLevel(logging.ERROR)
     # Before earlier results are removed, and before any work.
     if settings.port and (why := why_not_bound(Address("127.0.0.1", settings.port))) is not None:
         raise ConfigError(why, field="--port")
     folder = prepare_folder(settings.output, "demo")
-    with kept_interrupts() as obey_interrupt:
+    # The display tells what happens; the library's own log would be drawn into it.
+    with quiet_log(), kept_interrupts() as obey_interrupt:
         return _run_steps(folder, settings, console, obey_interrupt)
 
 

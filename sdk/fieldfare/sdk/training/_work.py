@@ -158,7 +158,7 @@ class _Training:
         begun, kept = self.clock(), True
         try:
             held_out = self._held_out()
-            before = self._measured(BEFORE, self.checkpoint, held_out)
+            before = {} if held_out is None else self._measured(BEFORE, self.checkpoint, held_out)
             try:
                 done = so_far.trained or self._train(examples, so_far, rng, seconds)
             except Interrupted as reason:
@@ -189,7 +189,9 @@ class _Training:
     def _reported(self, done: Trained, before: dict[str, MetricSum], held_out: Examples | None) -> WorkResult:
         if problem := _unfit(done, self.assignment):
             return _failed(problem)
-        around = before | self._measured(AFTER, self.checkpoint + done.vector[: self.checkpoint.size], held_out)
+        around = before
+        if held_out is not None:
+            around = before | self._measured(AFTER, self.checkpoint + done.vector[: self.checkpoint.size], held_out)
         metrics = {LOSS: MetricSum(done.loss * done.example_count, done.example_count)}
         sent, kept = (around, None) if self.local.local_metrics else ({}, around or None)
         return WorkResult(
@@ -205,9 +207,7 @@ class _Training:
         examples = _newest(self.source.held_out(), self.local.max_examples)
         return examples if count_rows(examples) >= self.local.min_evaluation_examples else None
 
-    def _measured(self, prefix: str, weights: NDArray[np.float32], examples: Examples | None) -> dict[str, MetricSum]:
-        if examples is None:
-            return {}
+    def _measured(self, prefix: str, weights: NDArray[np.float32], examples: Examples) -> dict[str, MetricSum]:
         metrics = self.trainer.evaluate(weights, examples, interrupt=self.interrupt)
         # A loss may be infinite on an example that was never trained on: that is no reason to lose the update.
         return {prefix + name: one for name, one in metrics.items() if math.isfinite(one.sum)}

@@ -17,6 +17,7 @@ from fieldfare.sdk.transport._messages import ReportStream
 from fieldfare.sdk.transport._progress import LOOK_EVERY_S, STOPPED, Progress, watched
 
 _REPORT = "/fieldfare.protos.v1.Aggregator/Report"
+_FETCH = "/fieldfare.protos.v1.Aggregator/FetchArtifact"
 _MAX_MESSAGE_BYTES = 4 * 2**20
 _OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
@@ -90,6 +91,12 @@ class GrpcTransport:
         self._report: Any = self._channel.stream_unary(
             _REPORT, request_serializer=_serialized, response_deserializer=aggregator_pb2.Receipt.FromString
         )
+        # Nor here: a message that is asked for its size is serialised anew.
+        self._fetch: Any = self._channel.unary_stream(
+            _FETCH,
+            request_serializer=aggregator_pb2.FetchArtifactRequest.SerializeToString,
+            response_deserializer=_sized,
+        )
 
     def _reconnect(self) -> None:
         """The next call has a connection of its own: the one there is may be half open, and would swallow that too."""
@@ -132,11 +139,11 @@ class GrpcTransport:
 
         progress = Progress(self._stall_s, time.monotonic())
         with self._errors():
-            call = self._stub.FetchArtifact(request, timeout=self._transfer_timeout_s, metadata=self._metadata)
+            call = self._fetch(request, timeout=self._transfer_timeout_s, metadata=self._metadata)
             with watched(call, progress, stop, self._address) as reasons:
                 try:
-                    for chunk in call:
-                        progress.note(chunk.ByteSize(), time.monotonic())
+                    for nbytes, chunk in call:
+                        progress.note(nbytes, time.monotonic())
                         yield chunk
                 except grpc.RpcError as error:
                     if not reasons:
@@ -204,6 +211,10 @@ class GrpcTransport:
             if error.code().name == "DEADLINE_EXCEEDED":
                 self._reconnect()
             raise transport_error(error, self._address) from error
+
+
+def _sized(message: bytes) -> tuple[int, aggregator_pb2.ArtifactChunk]:
+    return len(message), aggregator_pb2.ArtifactChunk.FromString(message)
 
 
 def _serialized(message: bytes | aggregator_pb2.ReportRequest) -> bytes:

@@ -12,7 +12,7 @@ from fieldfare.aggregator import AdminClient
 from fieldfare.aggregator.observability import logging_to
 from fieldfare.aggregator.storage import open_sqlite
 from fieldfare.core.tasks import AggregationSpec, CohortSpec, TaskSpec
-from tests.integration.aggregator.fleet import ACCEPTED, INVALID, Device, connect, update_of
+from tests.integration.aggregator.fleet import ACCEPTED, INVALID, Device, connect, send_damaged, update_of
 from tests.integration.aggregator.operations.serving import serving
 from tests.unit.aggregator.world import PLAN
 
@@ -42,7 +42,7 @@ def test_a_real_run_as_json(tmp_path: Path) -> None:
             assert device.check_in() is not None
             secrets += forms(device.id) + forms(device.assignment.ticket)  # type: ignore[union-attr]
         bad = devices[2]
-        assert bad.send(bad.header(), bad.payload(), digest=b"?" * 32).status == INVALID
+        assert send_damaged(bad).status == INVALID
         devices[0].report()
         assert devices[1].report_until_settled().status == ACCEPTED
         server.process.terminate()

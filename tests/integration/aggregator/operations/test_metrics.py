@@ -18,7 +18,7 @@ from fieldfare.aggregator.settings import ObservabilitySettings
 from fieldfare.core.errors import ConfigError
 from fieldfare.core.tasks import AggregationSpec, CohortSpec, TaskAction, TaskSpec
 from fieldfare.protos.v1 import aggregator_pb2
-from tests.integration.aggregator.fleet import ACCEPTED, INVALID, Device, connect
+from tests.integration.aggregator.fleet import ACCEPTED, INVALID, Device, connect, send_damaged
 from tests.integration.aggregator.test_service import SETTINGS
 from tests.unit.aggregator.world import PLAN
 
@@ -66,7 +66,7 @@ def test_a_round_is_counted(tmp_path: Path) -> None:
             assert device.check_in() is not None
         devices[0].fetch(devices[0].assignment.checkpoint.sha256)  # type: ignore[union-attr]
         assert devices[0].send(devices[0].header(example_count=0), devices[0].payload()).status == INVALID
-        assert devices[4].send(devices[4].header(), devices[4].payload(), digest=b"?" * 32).status == INVALID
+        assert send_damaged(devices[4]).status == INVALID
         devices[1].report()
         with pytest.raises(grpc.RpcError):
             devices[1].fetch(b"x" * 32)
@@ -94,7 +94,7 @@ def test_a_round_is_counted(tmp_path: Path) -> None:
         assert found["fieldfare_call_seconds_count{method=Report}"] >= 5
         assert found["fieldfare_received_bytes_total{method=Report}"] > 5 * 12
         assert found["fieldfare_sent_bytes_total{method=FetchArtifact}"] > 12
-        assert found["fieldfare_operation_seconds_count{operation=ingest}"] == 4
+        assert found["fieldfare_operation_seconds_count{operation=ingest}"] == 6
         assert found["fieldfare_operation_errors_total{operation=ingest}"] == 1
         assert found["fieldfare_operation_seconds_count{operation=commit}"] == 1
         assert found["fieldfare_storage_seconds_count{method=commit_round,store=database}"] == 1

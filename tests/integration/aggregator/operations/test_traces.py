@@ -18,7 +18,7 @@ from fieldfare.aggregator import AdminClient, Aggregator, ServerSettings
 from fieldfare.aggregator.settings import ObservabilitySettings
 from fieldfare.core.tasks import AggregationSpec, CohortSpec, TaskSpec
 from fieldfare.protos.v1 import aggregator_pb2
-from tests.integration.aggregator.fleet import ACCEPTED, INVALID, Device, connect
+from tests.integration.aggregator.fleet import ACCEPTED, INVALID, Device, connect, send_damaged
 from tests.integration.aggregator.test_service import SETTINGS
 from tests.unit.aggregator.world import PLAN
 
@@ -70,7 +70,7 @@ def test_the_spans_of_a_round(tmp_path: Path, collector: tuple[Collector, str]) 
         for device in devices:
             assert device.check_in() is not None
         devices[0].fetch(devices[0].assignment.checkpoint.sha256)  # type: ignore[union-attr]
-        assert devices[3].send(devices[3].header(), devices[3].payload(), digest=b"?" * 32).status == INVALID
+        assert send_damaged(devices[3]).status == INVALID
         for device in devices[:2]:
             device.report()
         while devices[1].ask().status != ACCEPTED:
@@ -82,8 +82,8 @@ def test_the_spans_of_a_round(tmp_path: Path, collector: tuple[Collector, str]) 
     assert {"SubmitTask", "CheckIn", "FetchArtifact", "Report", "ingest", "snapshot", "commit"} <= names
     by_id = {one.span_id: one for one in kept.spans}
     ingests = [one for one in kept.spans if one.name == "ingest"]
-    assert [by_id[one.parent_span_id].name for one in ingests] == ["Report"] * 4
-    assert sum(one.status.code == 2 for one in ingests) == 1
+    assert [by_id[one.parent_span_id].name for one in ingests] == ["Report"] * 6
+    assert sum(one.status.code == 2 for one in ingests) == 3
     for one in (*ingests, *(one for one in kept.spans if one.name in {"snapshot", "commit"})):
         attributes = {each.key: each.value for each in one.attributes}
         assert attributes["fieldfare.task"].string_value == task

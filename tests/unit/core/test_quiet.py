@@ -1,9 +1,10 @@
+import logging
 import os
 import sys
 
 import pytest
 
-from fieldfare.core.command import quiet_native_output
+from fieldfare.core.command import quiet_log, quiet_native_output
 
 
 def test_what_native_code_writes_is_dropped_inside_and_shown_outside(capfd, monkeypatch):
@@ -30,3 +31,19 @@ def test_traceback_mode_shows_everything(capfd, monkeypatch):
     with quiet_native_output():
         os.write(2, b"chatter")
     assert capfd.readouterr().err == "chatter"
+
+
+def test_the_log_is_quiet_inside_and_as_it_was_afterwards(caplog: pytest.LogCaptureFixture) -> None:
+    log = logging.getLogger("fieldfare.somewhere")
+
+    def fail() -> None:
+        with quiet_log():
+            log.warning("a warning inside")
+            log.error("an error inside")
+            raise ValueError("mine")
+
+    with caplog.at_level(logging.INFO, logger="fieldfare"):
+        with pytest.raises(ValueError, match="mine"):
+            fail()
+        log.info("afterwards")
+    assert [one.message for one in caplog.records] == ["an error inside", "afterwards"]
