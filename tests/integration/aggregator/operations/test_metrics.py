@@ -95,7 +95,7 @@ def test_a_round_is_counted(tmp_path: Path) -> None:
         assert found["fieldfare_received_bytes_total{method=Report}"] > 5 * 12
         assert found["fieldfare_sent_bytes_total{method=FetchArtifact}"] > 12
         assert found["fieldfare_operation_seconds_count{operation=ingest}"] == 6
-        assert found["fieldfare_operation_errors_total{operation=ingest}"] == 1
+        assert found["fieldfare_operation_errors_total{operation=ingest}"] == 3
         assert found["fieldfare_operation_seconds_count{operation=commit}"] == 1
         assert found["fieldfare_storage_seconds_count{method=commit_round,store=database}"] == 1
         assert found["fieldfare_task_changes_total{to=submitted}"] == 1
