@@ -11,6 +11,7 @@ Where things are:
     configuration    settings from a TOML file and flags, and as a commented file
     preflight        `fieldfare serve --check`
     ports            why an address cannot be listened on
+    listening        gRPC servers within their bounds, and where they listen
     server           `Aggregator`: everything together, with its own thread and event loop
     commands         `fieldfare serve`, `fieldfare task`, `fieldfare admin`
 

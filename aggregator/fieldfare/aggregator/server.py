@@ -11,13 +11,13 @@ from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import grpc
 
 from fieldfare.aggregator.engine import Engine, Event
+from fieldfare.aggregator.listening import ADMIN_MESSAGE_BYTES, DEVICE_MESSAGE_BYTES, bind, grpc_server
 from fieldfare.aggregator.observability import Observability
-from fieldfare.aggregator.ports import why_not_bound
 from fieldfare.aggregator.security import Protection, check_posture
 from fieldfare.aggregator.service import (
     AdminGuard,
@@ -26,7 +26,6 @@ from fieldfare.aggregator.service import (
     DeviceGuard,
     DeviceService,
     Pumps,
-    Uncopied,
     Workers,
     look_around,
     watch_revocations,
@@ -35,14 +34,12 @@ from fieldfare.aggregator.settings import ServerSettings
 from fieldfare.aggregator.storage import BlobStore, DamagedError, Database, StateFolder
 from fieldfare.aggregator.stores import open_stores
 from fieldfare.core.addresses import Address, parse_address
-from fieldfare.core.errors import ConfigError, StateError
+from fieldfare.core.errors import StateError
 from fieldfare.protos.v1 import admin_pb2_grpc, aggregator_pb2_grpc
 
 __all__ = ["Aggregator"]
 
 _log = logging.getLogger("fieldfare.aggregator")
-_DEVICE_MESSAGE_BYTES = 2 * 2**20
-_ADMIN_MESSAGE_BYTES = 64 * 2**20
 
 
 def _utc_now() -> datetime:
@@ -261,9 +258,9 @@ class _Running:
         protection = self._protection
         watcher = self._observability.watcher(protection.ticket_key)
         guard = DeviceGuard(protection, self._settings, time.monotonic)
-        devices = _server(self._settings, _DEVICE_MESSAGE_BYTES, watcher, guard)
+        devices = grpc_server(self._settings, DEVICE_MESSAGE_BYTES, watcher, guard)
         admin_guard = AdminGuard(protection, workers, self._settings, now=self._clock, clock=time.monotonic)
-        admin = _server(self._settings, _ADMIN_MESSAGE_BYTES, watcher, admin_guard)
+        admin = grpc_server(self._settings, ADMIN_MESSAGE_BYTES, watcher, admin_guard)
         device_service = DeviceService(self._engine, pumps, workers, self._settings, protection.enrollment)
         self.check_ins = device_service.check_ins
         incoming = self._folder.incoming
@@ -321,59 +318,13 @@ _Port: TypeAlias = "tuple[grpc.aio.Server, Address, grpc.ServerCredentials | Non
 
 async def _open(devices: _Port, admin: _Port) -> tuple[str, str]:
     """Both ports or none: where the second cannot be had, the first is free again."""
-    address = _bind(*devices)
+    address = bind(*devices)
     # What is not started cannot be stopped, and would keep its port. Safe: no device knows the address yet.
     await devices[0].start()
     try:
-        admin_address = _bind(*admin)
+        admin_address = bind(*admin)
         await admin[0].start()
     except BaseException:
         await devices[0].stop(None)
         raise
     return address, admin_address
-
-
-def _bind(server: "grpc.aio.Server", address: Address, credentials: grpc.ServerCredentials | None) -> str:
-    if (why := why_not_bound(address)) is not None:
-        raise ConfigError(why)
-    try:
-        if credentials is None:
-            bound = server.add_insecure_port(str(address))
-        else:
-            bound = server.add_secure_port(str(address), credentials)
-    except RuntimeError as error:
-        # Someone was faster than we; or the certificate is none.
-        raise ConfigError(why_not_bound(address) or f"cannot listen on {address}: {error}") from error
-    if bound == 0:
-        raise ConfigError(why_not_bound(address) or f"cannot listen on {address}")
-    return str(Address(address.host, bound))
-
-
-def _server(
-    settings: ServerSettings, message_bytes: int, *interceptors: grpc.aio.ServerInterceptor
-) -> "grpc.aio.Server":
-    return grpc.aio.server(
-        options=_options(settings, message_bytes),
-        interceptors=(*interceptors, Uncopied()),
-        maximum_concurrent_rpcs=settings.limits.max_calls,
-    )
-
-
-def _options(settings: ServerSettings, message_bytes: int) -> list[tuple[str, Any]]:
-    age = settings.limits.max_connection_age
-    return [
-        # Without this, a second server on the same port would share it unnoticed.
-        ("grpc.so_reuseport", 0),
-        ("grpc.max_receive_message_length", message_bytes),
-        ("grpc.max_send_message_length", message_bytes),
-        ("grpc.max_concurrent_streams", settings.limits.max_streams),
-        # A device that has vanished without a word is noticed after a minute and a half.
-        ("grpc.keepalive_time_ms", 60_000),
-        ("grpc.keepalive_timeout_ms", 30_000),
-        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-        # Who connects and says nothing, or has nothing more to say, is cut.
-        ("grpc.server_handshake_timeout_ms", round(settings.limits.chunk_time_limit.total_seconds() * 1000)),
-        ("grpc.max_connection_idle_ms", round(settings.limits.max_connection_idle.total_seconds() * 1000)),
-        ("grpc.max_connection_age_ms", round(age.total_seconds() * 1000)),
-        ("grpc.max_connection_age_grace_ms", round(settings.limits.report_time_limit.total_seconds() * 1000)),
-    ]
