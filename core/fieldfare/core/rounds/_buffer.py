@@ -85,10 +85,10 @@ class Buffer(Round):
         """When `decide` may find something new without any call from a device."""
         if self.finished:
             return None
-        times = list(self._outstanding.values())
-        if not self._overdue:
-            times.append(self._selection_ends)
-        return min(times, default=None)
+        earliest = self._outstanding.earliest()
+        if self._overdue:
+            return earliest
+        return min(earliest or self._selection_ends, self._selection_ends)
 
     @property
     def _full(self) -> bool:

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import Enum
 
 from fieldfare.core.errors import StateError
+from fieldfare.core.rounds._deadlines import Deadlines
 from fieldfare.core.tasks import CohortSpec
 from fieldfare.protos.v1 import task_pb2
 
@@ -57,7 +58,7 @@ class Round:
         self.withdrawn = 0
         self.refused = 0
         self._selection_ends = now + spec.selection_timeout
-        self._outstanding: dict[bytes, datetime] = {}
+        self._outstanding = Deadlines()
         self._pending: set[bytes] = set()
         self._acknowledged: set[bytes] = set(acknowledged)
         self._out: set[bytes] = set()
@@ -194,10 +195,10 @@ class Round:
         """When `decide` may find something new without any call from a device; None for a finished round."""
         if self.finished:
             return None
-        times = list(self._outstanding.values())
-        if self.state is RoundState.SELECTING:
-            times.append(self._selection_ends)
-        return min(times, default=self._selection_ends)
+        earliest = self._outstanding.earliest()
+        if earliest is None or self.state is RoundState.SELECTING:
+            return min(earliest or self._selection_ends, self._selection_ends)
+        return earliest
 
     def _too_few(self, now: datetime, in_reach: int) -> Decision:
         if self._acknowledged:
@@ -222,8 +223,7 @@ class Round:
 
     def _expire(self, now: datetime) -> None:
         # Safe: at the very deadline too, or a clock that is set to `next_deadline` would find nothing new for ever.
-        for device in [one for one, deadline in self._outstanding.items() if deadline <= now]:
-            del self._outstanding[device]
+        self._outstanding.expire(now)
 
     @property
     def _full(self) -> bool:
