@@ -125,8 +125,10 @@ def test_another_seed_is_another_run(bench: Bench) -> None:
     assert one.weights != other.weights
 
 
-def test_a_killed_worker_costs_nothing_but_time(bench: Bench) -> None:
-    calm, folder = bench.run("calm"), bench.folder / "killed"
+@pytest.mark.parametrize("algorithm", ["FEDAVG", "SCAFFOLD"])
+def test_a_killed_worker_costs_nothing_but_time(bench: Bench, algorithm: str) -> None:
+    aggregation = {"algorithm": algorithm}
+    calm, folder = bench.run("calm", task__aggregation=aggregation), bench.folder / "killed"
     folder.mkdir()
     killed: list[int] = []
 
@@ -138,7 +140,8 @@ def test_a_killed_worker_costs_nothing_but_time(bench: Bench) -> None:
             os.kill(workers[0], signal.SIGKILL)
             killed.append(workers[0])
 
-    outcome = emulate(bench.scenario(), folder, on_start=lambda _: None, on_round=kill)
+    scenario = bench.scenario(task__aggregation=aggregation)
+    outcome = emulate(scenario, folder, on_start=lambda _: None, on_round=kill)
     assert len(killed) == 2
     assert outcome.weights == calm.weights
     assert outcome.totals == calm.totals

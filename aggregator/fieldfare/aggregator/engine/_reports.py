@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -116,6 +116,16 @@ class Reports:
         if current is not None:
             run.withdraw(current, ticket.device_id)
 
+    def carry(self, tickets: Iterable[Ticket]) -> None:
+        """Devices are at work with these tickets, though this process has not handed them out, or has forgotten it.
+
+        Only a buffer has to know: it bounds how many are at work. A round learns of each from its report.
+        """
+        for ticket in tickets:
+            run = self._tasks.find(ticket.task_id.hex())
+            if run is not None:
+                run.carry(ticket)
+
     def admit(self, ticket: Ticket, header: aggregator_pb2.ReportHeader) -> Admission | None:
         """Check the header of a report that ends with DONE; None when its round or its time is over.
 
@@ -134,13 +144,13 @@ class Reports:
             raise
         return Admission(run, current, ticket, header, metrics)
 
-    def add(self, admission: Admission, payload: bytes | bytearray, digest: bytes) -> bool:
+    def add(self, admission: Admission, payload: bytes | bytearray | memoryview, digest: bytes | None) -> bool:
         """Check a payload and add it to its round.
 
         Args:
             admission: what `admit` gave.
             payload: all bytes of the update; empty for an evaluation.
-            digest: SHA-256 of them, as the device sent it.
+            digest: SHA-256 of them, as the device sent it; None where they came through no wire.
 
         Returns:
             Whether it was added; False when the round or the time is over meanwhile, or another copy was faster.
@@ -152,13 +162,14 @@ class Reports:
         with self._telemetry.operation("ingest", admission.run.task_id, admission.ticket.round_number):
             return self._add(admission, payload, digest)
 
-    def _add(self, admission: Admission, payload: bytes | bytearray, digest: bytes) -> bool:
+    def _add(self, admission: Admission, payload: bytes | bytearray | memoryview, digest: bytes | None) -> bool:
         ticket, header, run = admission.ticket, admission.header, admission.run
         spec = run.spec
         training = admission.round.record.kind is NextRound.TRAINING
         vector = None
         try:
-            self._check_digest(admission, payload, digest)
+            if digest is not None:
+                self._check_digest(admission, payload, digest)
             if training:
                 vector = read_update(header.encoding, payload, admission.round.rules)
         except UpdateError as error:
@@ -191,7 +202,7 @@ class Reports:
         weighted = replace(contribution, weight=contribution.weight * factor)
         return run.add(current, weighted, ticket.round_number)
 
-    def _check_digest(self, admission: Admission, payload: bytes | bytearray, digest: bytes) -> None:
+    def _check_digest(self, admission: Admission, payload: bytes | bytearray | memoryview, digest: bytes) -> None:
         if hashlib.sha256(payload).digest() == digest:
             return
         run, device = admission.run, admission.ticket.device_id

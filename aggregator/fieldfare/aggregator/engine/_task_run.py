@@ -137,6 +137,12 @@ class TaskRun:
             if current is not None and current.number == ticket.round_number:
                 current.machine.take_back(ticket.device_id)
 
+    def carry(self, ticket: Ticket) -> None:
+        """A device is at work for an earlier buffer."""
+        with self._lock:
+            if self._open is not None and isinstance(self._open.machine, Buffer):
+                self._open.machine.carry({ticket.device_id: ticket.report_by})
+
     def standing(self, ticket: Ticket) -> Standing:
         """What memory knows of the ticket's report."""
         with self._lock:

@@ -69,7 +69,9 @@ def check_header(header: aggregator_pb2.ReportHeader, rules: ReportRules) -> dic
     return metrics
 
 
-def read_update(encoding: encoding_pb2.Encoding, payload: bytes | bytearray, rules: ReportRules) -> NDArray[np.float32]:
+def read_update(
+    encoding: encoding_pb2.Encoding, payload: bytes | bytearray | memoryview, rules: ReportRules
+) -> NDArray[np.float32]:
     """Decode the payload of a training report and hold it to the task's bounds; clip it where the task says so.
 
     Returns:

@@ -111,7 +111,12 @@ def encode_update(encoding: encoding_pb2.Encoding, vector: NDArray[np.float32], 
 
 
 def decode_update(
-    encoding: encoding_pb2.Encoding, payload: bytes | bytearray, size: int, *, max_abs_value: float, parts: int = 1
+    encoding: encoding_pb2.Encoding,
+    payload: bytes | bytearray | memoryview,
+    size: int,
+    *,
+    max_abs_value: float,
+    parts: int = 1,
 ) -> NDArray[np.float32]:
     """Decode and check an update that came in.
 

@@ -1,9 +1,10 @@
 """What a session asks its shell to do, and what the shell gives back."""
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -65,7 +66,7 @@ class WorkResult:
         return {**(self.metrics or {}), **(self.own_metrics or {})}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class KeptReport:
     """A report that is on the device's disk until its receipt is there.
 
@@ -75,7 +76,6 @@ class KeptReport:
         task_id: for the ledger.
         round_number: for the ledger.
         report_by: when the aggregator's time for it is over, by the device's clock; timezone-aware.
-        digest: SHA-256 of the payload, for the disk and for the stream's trailer.
     """
 
     header: aggregator_pb2.ReportHeader
@@ -83,10 +83,11 @@ class KeptReport:
     task_id: str
     round_number: int
     report_by: datetime
-    digest: bytes = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "digest", sha256(self.payload))
+    @cached_property
+    def digest(self) -> bytes:
+        """SHA-256 of the payload, for the disk and for the stream's trailer; made when it is first asked for."""
+        return sha256(self.payload)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from fieldfare.emulator.scenario import FleetSettings
 
 _DAY_S = 86_400.0
 _HOUR_S = 3_600.0
+_ALL = slice(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +25,17 @@ class Availability:
     begins_s: NDArray[np.float32]
     lasts_s: float
 
-    def at(self, now: datetime) -> NDArray[np.bool_]:
-        """`(devices,)`: who is available."""
+    def at(self, now: datetime, devices: NDArray[np.intp] | slice = _ALL) -> NDArray[np.bool_]:
+        """Who is available: of all devices, or of those that are named.
+
+        Args:
+            now: the emulated present.
+            devices: `(n,)`, their numbers.
+        """
+        begins_s = self.begins_s[devices]
         if self.lasts_s >= _DAY_S:
-            return np.ones(len(self.begins_s), np.bool_)
-        since: NDArray[np.bool_] = np.mod(_second_of_day(now) - self.begins_s, _DAY_S) < self.lasts_s
+            return np.ones(len(begins_s), np.bool_)
+        since: NDArray[np.bool_] = np.mod(_second_of_day(now) - begins_s, _DAY_S) < self.lasts_s
         return since
 
     def left(self, device: int, now: datetime) -> timedelta:

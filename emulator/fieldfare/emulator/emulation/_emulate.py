@@ -5,8 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from fieldfare.core.encodings import encoded_bytes
 from fieldfare.core.errors import PlanError
 from fieldfare.core.plans import Manifest, read_manifest
+from fieldfare.core.weights import total_size
 from fieldfare.emulator.data import load_table
 from fieldfare.emulator.devices import draw_availability, draw_traits
 from fieldfare.emulator.emulation._totals import DeviceRows, Totals
@@ -19,8 +21,15 @@ from fieldfare.emulator.partition import (
 )
 from fieldfare.emulator.results_folder import STATE
 from fieldfare.emulator.scenario import Scenario
-from fieldfare.emulator.simulation import EmulatedAggregator, EmulatedClock, EmulatedFleet, Simulation
-from fieldfare.emulator.workers import LITERT, ProcessPool, WorkerSettings, write_examples
+from fieldfare.emulator.simulation import (
+    EmulatedAggregator,
+    EmulatedClock,
+    EmulatedFleet,
+    FleetControls,
+    Simulation,
+    SimulationState,
+)
+from fieldfare.emulator.workers import ProcessPool, WorkerSettings, write_examples
 from fieldfare.protos.v1 import task_pb2
 
 _AHEAD = 4
@@ -58,7 +67,6 @@ def emulate(
     *,
     on_start: Callable[[PartitionStatistics], None],
     on_round: Callable[[task_pb2.TaskStatus], None],
-    trainer: str = LITERT,
     elapsed: Callable[[], float] = time.perf_counter,
 ) -> Outcome:
     """Run a scenario to the end of its task, or of its time.
@@ -68,7 +76,6 @@ def emulate(
         folder: empty; gets the aggregator's state, the examples as the workers read them, and `devices.csv`.
         on_start: told of the partition before anything is trained.
         on_round: told of the task after each round.
-        trainer: "module:name" of a callable that makes each worker's `LocalTrainer`.
         elapsed: seconds that pass on this machine, from any beginning.
 
     Raises:
@@ -94,24 +101,31 @@ def emulate(
             plan=settings.plan.absolute(),
             examples=folder / "examples",
             artifacts=aggregator.artifacts,
-            controls=folder / "controls",
             population=scenario.task.population,
             seed=settings.seed,
-            trainer=trainer,
+            trainer=settings.engine.trainer,
         )
         rows = DeviceRows(folder / "devices.csv", totals)
         started = elapsed()
-        with ProcessPool(worker, settings.engine.workers, folder / "workers.log") as pool:
+        ahead = _AHEAD * settings.engine.workers
+        spec = scenario.task
+        size = total_size(manifest.weight_specs)
+        vectors = spec.aggregation.algorithm.vectors
+        update_bytes = vectors * encoded_bytes(spec.encoding, size)
+        log = folder / "workers.log"
+        with ProcessPool(worker, settings.engine.workers, update_bytes, ahead, log) as pool:
             simulation = Simulation(
                 aggregator,
                 _fleet(scenario, partition, manifest),
                 pool,
                 clock,
-                scenario.task,
+                spec,
+                controls=FleetControls(folder / "controls", size) if vectors > 1 else None,
+                state=SimulationState(now=began),
                 seed=settings.seed,
-                ahead=_AHEAD * settings.engine.workers,
-                on_end=lambda flight, how: rows.add(flight, how, (flight.began - began).total_seconds()),
-                on_round=lambda: on_round(aggregator.status()),
+                ahead=ahead,
+                on_end=lambda ending: rows.add(ending, (ending.flight.began - began).total_seconds()),
+                on_round=lambda _: on_round(aggregator.status()),
             )
             try:
                 ended = simulation.run(began + settings.longest)

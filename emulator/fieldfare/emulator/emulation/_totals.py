@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fieldfare.emulator.simulation import Flight
+from fieldfare.emulator.simulation import Ending
 
 _COLUMNS = ("round", "kind", "device", "began_s", "seconds", "ended", "bytes_down", "bytes_up")
 _KINDS = {1: "training", 2: "evaluation"}
@@ -42,14 +42,14 @@ class DeviceRows:
         self._writer.writerow(_COLUMNS)
         self._totals = totals
 
-    def add(self, flight: Flight, how: str, began_s: float) -> None:
+    def add(self, ending: Ending, began_s: float) -> None:
         """A device's part is over.
 
         Args:
-            flight: what it did.
-            how: how that ended.
+            ending: what it did, and how that ended.
             began_s: emulated seconds from the beginning to its check-in.
         """
+        flight, how = ending.flight, ending.how
         seconds = (flight.ends - flight.began).total_seconds()
         sent = flight.bytes_up if how in {"counted", "late", "refused"} else 0
         self._totals.ended[how] += 1

@@ -1,6 +1,7 @@
 """The sections of a scenario, each with its defaults and its bounds."""
 
 import math
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ from fieldfare.core.errors import ConfigError
 
 PartitionKind = Literal["iid", "dirichlet", "shards", "quantity", "column"]
 
+_TRAINER = re.compile(r"[\w.]+:\w+")
 _MOST_DEVICES = 10_000_000
 
 
@@ -106,13 +108,17 @@ class FleetSettings:
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """What runs the devices. Nothing here changes the result.
+    """What runs the devices. Only another trainer changes the result.
 
     Attributes:
         workers: processes that train.
+        trainer: "module:name" of a callable without arguments that makes each worker's `fieldfare.sdk.LocalTrainer`;
+            the default is what devices run.
     """
 
     workers: int = 2
+    trainer: str = "fieldfare.sdk.training:LiteRtTrainer"
 
     def __post_init__(self) -> None:
+        _need(_TRAINER.fullmatch(self.trainer) is not None, "engine", "trainer", 'must be written "module:name"')
         _need(1 <= self.workers <= 1024, "engine", "workers", "must be 1 to 1024")  # noqa: PLR2004

@@ -2,8 +2,20 @@
 
 from fieldfare.emulator.simulation._aggregator import EmulatedAggregator
 from fieldfare.emulator.simulation._clock import EmulatedClock
+from fieldfare.emulator.simulation._controls import FleetControls
 from fieldfare.emulator.simulation._fleet import EmulatedFleet
-from fieldfare.emulator.simulation._flights import Fate, Flight
+from fieldfare.emulator.simulation._flights import Ending, Fate, Flight
 from fieldfare.emulator.simulation._simulation import Simulation
+from fieldfare.emulator.simulation._state import SimulationState
 
-__all__ = ["EmulatedAggregator", "EmulatedClock", "EmulatedFleet", "Fate", "Flight", "Simulation"]
+__all__ = [
+    "EmulatedAggregator",
+    "EmulatedClock",
+    "EmulatedFleet",
+    "Ending",
+    "Fate",
+    "FleetControls",
+    "Flight",
+    "Simulation",
+    "SimulationState",
+]

@@ -1,6 +1,8 @@
 """The aggregator's engine as the devices of an emulation reach it: the same calls, without a wire."""
 
 from collections import deque
+from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 
@@ -13,6 +15,7 @@ from fieldfare.aggregator.storage import FolderBlobStore, StateFolder, open_sqli
 from fieldfare.core.encodings import KNOWN_STAGES
 from fieldfare.core.errors import UpdateError
 from fieldfare.core.plans import Manifest, PlanRuntime
+from fieldfare.core.rounds import Ticket
 from fieldfare.core.sessions import Ended
 from fieldfare.core.tasks import DEVICE_ALGORITHMS, TaskSpec
 from fieldfare.core.weights import pack_weights, sha256
@@ -47,7 +50,7 @@ class EmulatedAggregator:
             scratch=self._state.incoming,
         )
         self._engine.start()
-        self._task = ""
+        self._task, self._holds = "", False
         self._capabilities = aggregator_pb2.Capabilities(
             protocol_version=1,
             encoding_stages=KNOWN_STAGES,
@@ -78,8 +81,22 @@ class EmulatedAggregator:
             for content in (plan, checkpoint):
                 for start in range(0, len(content), _PIECE):
                     incoming.write(content[start : start + _PIECE])
-            self._task = self._engine.submit(incoming).task_id
+            self.go_on(self._engine.submit(incoming).task_id, spec)
         return runtime.manifest
+
+    def go_on(self, task: str, spec: TaskSpec) -> None:
+        """With a task that was submitted before; devices that were at work then are told by `carry`.
+
+        Args:
+            task: its id.
+            spec: as it was submitted.
+        """
+        self._task, self._holds = task, spec.aggregation.holds_updates
+
+    @property
+    def task(self) -> str:
+        """The task's id."""
+        return self._task
 
     # What drives it.
 
@@ -107,7 +124,7 @@ class EmulatedAggregator:
         self._events.clear()
         return events
 
-    def next_deadline(self) -> "object":
+    def next_deadline(self) -> datetime | None:
         """When `work` may find something due though no device calls; None for never."""
         return self._engine.next_deadline(self._task)
 
@@ -142,56 +159,65 @@ class EmulatedAggregator:
             aggregator_pb2.CheckInRequest(population=population, device_id=device_id, capabilities=capabilities)
         )
 
-    def count_download(self, assignment: aggregator_pb2.Assignment, nbytes: int) -> None:
-        """So many bytes went out under the assignment's ticket."""
-        _, ticket = self._engine.artifact_size(assignment.checkpoint.sha256, assignment.ticket)
+    def ticket_of(self, assignment: aggregator_pb2.Assignment, device_id: bytes) -> Ticket:
+        """The ticket that came with an assignment, opened.
+
+        Raises:
+            UpdateError: it is not this aggregator's.
+        """
+        header = aggregator_pb2.ReportHeader(ticket=assignment.ticket, device_id=device_id)
+        return self._engine.reports.read_ticket(header)
+
+    def count_download(self, ticket: Ticket, nbytes: int) -> None:
+        """So many bytes went out under the ticket."""
         self._engine.count_download(ticket, nbytes)
 
-    def is_wanted(self, assignment: aggregator_pb2.Assignment, device_id: bytes) -> bool:
+    def is_wanted(self, ticket: Ticket) -> bool:
         """Whether a report for the assignment could still be counted."""
-        header = aggregator_pb2.ReportHeader(ticket=assignment.ticket, device_id=device_id)
-        ticket = self._engine.reports.read_ticket(header)
-        return self._standing(header) is Standing.ABSENT and not self._engine.reports.expired(ticket)
+        return self._standing(ticket) is Standing.ABSENT and not self._engine.reports.expired(ticket)
 
-    def report(self, done: Done) -> tuple[Ended, str]:
+    def report(self, ticket: Ticket, header: aggregator_pb2.ReportHeader, done: Done) -> tuple[Ended, str]:
         """Take a report in.
 
         Returns:
             What its device is told in the end, provided that the round commits; and why, where it is refused.
+
+        Raises:
+            StorageError: it cannot be held.
         """
-        header = aggregator_pb2.ReportHeader.FromString(done.header)
         reports = self._engine.reports
-        ticket = reports.read_ticket(header)
         if header.outcome != aggregator_pb2.OUTCOME_DONE:
             reports.withdraw(ticket)
             return Ended.WITHDRAWN, done.detail
         try:
-            if self._standing(header) is Standing.ABSENT:
+            if self._standing(ticket) is Standing.ABSENT:
                 admission = reports.admit(ticket, header)
-                if admission is not None and reports.add(admission, done.payload, done.digest):
+                # What is held until the commit must outlive the memory in which it came.
+                payload = bytes(done.payload) if self._holds else done.payload
+                if admission is not None and reports.add(admission, payload, None):
                     return Ended.COUNTED, ""
         except UpdateError as error:
             return Ended.REFUSED, str(error)
         reports.count_stray(ticket, late=True)
         return Ended.LATE, ""
 
-    def late(self, assignment: aggregator_pb2.Assignment, device_id: bytes) -> None:
+    def late(self, ticket: Ticket) -> None:
         """A report comes that is not wanted any more."""
-        header = aggregator_pb2.ReportHeader(ticket=assignment.ticket, device_id=device_id)
-        self._engine.reports.count_stray(self._engine.reports.read_ticket(header), late=True)
+        self._engine.reports.count_stray(ticket, late=True)
 
-    def leave(self, assignment: aggregator_pb2.Assignment, device_id: bytes) -> None:
+    def leave(self, ticket: Ticket) -> None:
         """The device gives up, since its conditions do not hold any more, and says so."""
-        header = aggregator_pb2.ReportHeader(ticket=assignment.ticket, device_id=device_id)
-        self._engine.reports.withdraw(self._engine.reports.read_ticket(header))
+        self._engine.reports.withdraw(ticket)
 
-    def is_counted(self, assignment: aggregator_pb2.Assignment, device_id: bytes) -> bool:
+    def carry(self, tickets: Iterable[Ticket]) -> None:
+        """After a restart: these devices are at work, as the aggregator knew before."""
+        self._engine.reports.carry(tickets)
+
+    def is_counted(self, ticket: Ticket) -> bool:
         """Whether the report for the assignment is in a committed round."""
-        header = aggregator_pb2.ReportHeader(ticket=assignment.ticket, device_id=device_id)
-        return self._standing(header) is Standing.COUNTED
+        return self._standing(ticket) is Standing.COUNTED
 
-    def _standing(self, header: aggregator_pb2.ReportHeader) -> Standing:
+    def _standing(self, ticket: Ticket) -> Standing:
         reports = self._engine.reports
-        ticket = reports.read_ticket(header)
         standing = reports.standing(ticket)
         return reports.standing_on_disk(ticket) if standing is Standing.UNSURE else standing

@@ -1,6 +1,7 @@
 """The devices as the emulation sees them: who is free and available, and how long work takes them."""
 
 import hashlib
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from fieldfare.core.encodings import encoded_bytes
 from fieldfare.core.plans import Manifest
+from fieldfare.core.rounds import Ticket
 from fieldfare.core.tasks import Algorithm, NextRound
 from fieldfare.core.weights import total_size
 from fieldfare.emulator.devices import Availability, Traits
@@ -17,6 +19,7 @@ from fieldfare.protos.v1 import aggregator_pb2
 
 # Header, metrics and trailer of a report; a tenth of a percent of a small model's update.
 _FRAME_BYTES = 400
+_DRAWN = 4096
 _TRAINING = NextRound.TRAINING.value
 
 
@@ -48,18 +51,48 @@ class EmulatedFleet:
         self._busy = np.zeros(partition.devices, np.bool_)
         self._has_plan = np.zeros(partition.devices, np.bool_)
 
+    @property
+    def has_plan(self) -> bytes:
+        """One bit a device, the first one highest: whether it has the plan."""
+        return np.packbits(self._has_plan).tobytes()
+
+    def restore(self, has_plan: bytes, flights: Iterable[Flight]) -> None:
+        """Go on where another emulation stood.
+
+        Args:
+            has_plan: as `has_plan` gave it; empty for nobody.
+            flights: who is at work.
+        """
+        bits = np.frombuffer(has_plan.ljust(-(-self._partition.devices // 8), b"\0"), np.uint8)
+        self._has_plan = np.unpackbits(bits, count=self._partition.devices).astype(np.bool_)
+        self._busy[:] = False
+        for flight in flights:
+            self._busy[flight.device] = True
+
     def device_id(self, device: int) -> bytes:
         """16 bytes, the same in every emulation with this seed."""
         return hashlib.sha256(f"{self._seed}/{device}".encode()).digest()[:16]
 
-    def free(self, now: datetime) -> NDArray[np.intp]:
-        """Who is available and not at work."""
-        return np.flatnonzero(self._availability.at(now) & ~self._busy)
+    def offered(self, now: datetime, rng: np.random.Generator) -> Iterator[int]:
+        """Who is available and not at work, in an order that is drawn.
+
+        Args:
+            now: the emulated present.
+            rng: draws. Of a large fleet a few are drawn and looked at first, since few are asked for as a rule.
+        """
+        drawn: NDArray[np.intp] = np.empty(0, np.intp)
+        if self._partition.devices > _DRAWN:
+            drawn = np.array(list(dict.fromkeys(rng.integers(0, self._partition.devices, _DRAWN).tolist())), np.intp)
+            yield from drawn[self._availability.at(now, drawn) & ~self._busy[drawn]].tolist()
+        free = self._availability.at(now) & ~self._busy
+        free[drawn] = False
+        yield from rng.permutation(np.flatnonzero(free)).tolist()
 
     def depart(
-        self, number: int, device: int, answer: bytes, assignment: aggregator_pb2.Assignment, now: datetime
+        self, number: int, device: int, answer: aggregator_pb2.CheckInResponse, ticket: Ticket, now: datetime
     ) -> Flight:
         """The device takes the assignment; what becomes of it is drawn here."""
+        assignment = answer.assignment
         artifacts = [assignment.checkpoint]
         if assignment.HasField("control"):
             artifacts.append(assignment.control)
@@ -77,7 +110,7 @@ class EmulatedFleet:
             fate, took = Fate.LEAVES, left
         self._busy[device] = True
         self._has_plan[device] = True
-        return Flight(number, device, assignment, answer, now, now + took, fate, down, up)
+        return Flight(number, device, assignment, answer.SerializeToString(), ticket, now, now + took, fate, down, up)
 
     def land(self, flight: Flight) -> None:
         """The device is free again."""

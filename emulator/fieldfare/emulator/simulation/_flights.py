@@ -1,9 +1,11 @@
 """What becomes of an assignment: known to the emulation when it is given, to the aggregator when it happens."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
+from fieldfare.core.rounds import Ticket
 from fieldfare.protos.v1 import aggregator_pb2
 
 
@@ -24,6 +26,7 @@ class Flight:
         device: from 0.
         assignment: what it was given.
         answer: the same as it came, serialised.
+        ticket: of the assignment.
         began: when it was given.
         ends: when it reports, drops out or leaves.
         fate: which of them.
@@ -35,8 +38,28 @@ class Flight:
     device: int
     assignment: aggregator_pb2.Assignment
     answer: bytes
+    ticket: Ticket
     began: datetime
     ends: datetime
     fate: Fate
     bytes_down: int
     bytes_up: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a device's part in a round ended.
+
+    Attributes:
+        flight: the part.
+        how: "counted", "late", "refused", "withdrawn", "left" or "dropped".
+        why: in words, where there is something to say.
+        examples: behind its report; 0 where it made none.
+        metrics: name to mean, as the device reported them; its loss while it trained among them.
+    """
+
+    flight: Flight
+    how: str
+    why: str = ""
+    examples: int = 0
+    metrics: Mapping[str, float] = field(default_factory=dict)

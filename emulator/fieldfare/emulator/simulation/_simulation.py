@@ -1,35 +1,30 @@
 """The loop: whoever is next in emulated time has its turn."""
 
 import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Protocol
 
 import numpy as np
 
-from fieldfare.aggregator.engine import EventKind
+from fieldfare.aggregator.engine import Event, EventKind
+from fieldfare.core.rounds import Ticket
 from fieldfare.core.sessions import Ended
-from fieldfare.core.tasks import TaskSpec
+from fieldfare.core.tasks import NextRound, TaskSpec
 from fieldfare.emulator.simulation._aggregator import EmulatedAggregator
 from fieldfare.emulator.simulation._clock import EmulatedClock
+from fieldfare.emulator.simulation._controls import FleetControls, Settlement
 from fieldfare.emulator.simulation._fleet import EmulatedFleet
-from fieldfare.emulator.simulation._flights import Fate, Flight
-from fieldfare.emulator.workers import Done, Order
+from fieldfare.emulator.simulation._flights import Ending, Fate, Flight
+from fieldfare.emulator.simulation._state import SimulationState
+from fieldfare.emulator.workers import Order, Workers
+from fieldfare.protos.v1 import aggregator_pb2
 
 _TICK = timedelta(milliseconds=1)
 _LOOK_AGAIN = timedelta(minutes=1)
 _MOST_REFUSED = 1000
 _MEMORY_BYTES = 2**32
+_TRAINING = NextRound.TRAINING.value
 _ENDS_ROUND = {EventKind.COMMITTED, EventKind.EVALUATED, EventKind.ABANDONED}
-
-
-class Workers(Protocol):
-    """Who carries orders out; see `ProcessPool`."""
-
-    def put(self, order: Order, priority: float) -> None: ...
-    def take(self, number: int) -> Done: ...
-    def drop(self, number: int) -> None: ...
-    def settle(self, counted: dict[int, bool]) -> None: ...
 
 
 class Simulation:
@@ -44,10 +39,13 @@ class Simulation:
         workers: carry the devices' work out.
         clock: the same as the aggregator's.
         spec: of the task.
+        controls: SCAFFOLD: the devices' control variates; None for other algorithms.
+        state: where to begin.
         seed: of who is asked.
         ahead: orders that are handed to the workers before their turn.
-        on_end: told of each flight that is over and how it ended.
-        on_round: called after each round.
+        on_end: told of each part of a device in a round that is over.
+        on_round: told after each round where the emulation stands; once it has returned, the devices' control variates
+            go on, so that whatever it keeps can be gone on from.
     """
 
     def __init__(
@@ -58,21 +56,28 @@ class Simulation:
         clock: EmulatedClock,
         spec: TaskSpec,
         *,
+        controls: FleetControls | None,
+        state: SimulationState,
         seed: int,
         ahead: int,
-        on_end: Callable[[Flight, str], None],
-        on_round: Callable[[], None],
+        on_end: Callable[[Ending], None],
+        on_round: Callable[[SimulationState], None],
     ) -> None:
         self._aggregator, self._fleet, self._workers, self._clock = aggregator, fleet, workers, clock
         self._spec, self._seed, self._ahead = spec, seed, ahead
         self._on_end, self._on_round = on_end, on_round
-        self._scaffold = spec.aggregation.algorithm.vectors > 1
-        self._flights: list[tuple[datetime, int, Flight]] = []
-        self._not_put: list[tuple[datetime, int, Flight]] = []
+        self._controls = controls
         self._put: set[int] = set()
         self._unsettled: dict[int, Flight] = {}
-        self._departed = 0
-        self._draws = 0
+        self._departed, self._draws = state.departed, state.draws
+        self._silent = list(state.silent)
+        # Heaps; a sorted list is one.
+        self._flights = sorted((one.ends, one.number, one) for one in state.flights)
+        self._not_put = [item for item in self._flights if item[2].fate is Fate.REPORTS]
+        fleet.restore(state.has_plan, state.flights)
+        aggregator.carry(one.ticket for one in (*state.flights, *state.silent))
+        if controls is not None:
+            controls.settle(state.settling)
 
     def run(self, until: datetime) -> bool:
         """Go on until the task has ended, or emulated time is over.
@@ -99,22 +104,37 @@ class Simulation:
         while self._aggregator.active and self._aggregator.urgent:
             self._told(self._aggregator.work())
 
-    def _told(self, events: Iterable[object]) -> None:
-        kinds = [getattr(one, "kind", None) for one in events]
-        for _ in [kind for kind in kinds if kind in _ENDS_ROUND]:
-            self._settle()
-            self._on_round()
-
-    def _settle(self) -> None:
-        """SCAFFOLD: a round is over, so devices learn whether they were counted."""
-        if not self._unsettled:
+    def _told(self, events: Iterable[Event]) -> None:
+        if not any(one.kind in _ENDS_ROUND for one in events):
             return
-        counted = {
-            number: self._aggregator.is_counted(one.assignment, self._fleet.device_id(one.device))
+        settling = self._settling()
+        self._on_round(self._state(settling))
+        if self._controls is not None:
+            self._controls.settle(settling)
+
+    def _settling(self) -> dict[int, Settlement]:
+        """SCAFFOLD: a round is over, so devices learn whether they were counted."""
+        settling = {
+            number: Settlement(
+                one.device, one.assignment.task_id, one.assignment.round_number, self._aggregator.is_counted(one.ticket)
+            )
             for number, one in self._unsettled.items()
         }
         self._unsettled.clear()
-        self._workers.settle(counted)
+        return settling
+
+    def _state(self, settling: Mapping[int, Settlement]) -> SimulationState:
+        now = self._clock()
+        self._silent = [one for one in self._silent if one.ticket.report_by > now]
+        return SimulationState(
+            now=now,
+            departed=self._departed,
+            draws=self._draws,
+            has_plan=self._fleet.has_plan,
+            flights=[one for _, _, one in self._flights],
+            silent=self._silent,
+            settling=settling,
+        )
 
     def _select(self) -> None:
         """Offer devices, in an order that is drawn, while there are places."""
@@ -125,19 +145,20 @@ class Simulation:
         rng = np.random.default_rng([self._seed, 4, self._draws])
         self._draws += 1
         refused = 0
-        for device in rng.permutation(self._fleet.free(now)):
-            response = self._aggregator.check_in(population, self._fleet.device_id(int(device)), _MEMORY_BYTES)
+        for device in self._fleet.offered(now, rng):
+            device_id = self._fleet.device_id(device)
+            response = self._aggregator.check_in(population, device_id, _MEMORY_BYTES)
             if response.WhichOneof("answer") == "assignment":
-                self._depart(int(device), response.SerializeToString(), response.assignment, now)
+                self._depart(device, response, self._aggregator.ticket_of(response.assignment, device_id), now)
             else:
                 refused += 1
             if refused >= _MOST_REFUSED or not self._aggregator.has_places(population):
                 return
 
-    def _depart(self, device: int, answer: bytes, assignment: object, now: datetime) -> None:
-        flight = self._fleet.depart(self._departed, device, answer, assignment, now)  # type: ignore[arg-type]
+    def _depart(self, device: int, answer: aggregator_pb2.CheckInResponse, ticket: Ticket, now: datetime) -> None:
+        flight = self._fleet.depart(self._departed, device, answer, ticket, now)
         self._departed += 1
-        self._aggregator.count_download(flight.assignment, flight.bytes_down)
+        self._aggregator.count_download(flight.ticket, flight.bytes_down)
         heapq.heappush(self._flights, (flight.ends, flight.number, flight))
         if flight.fate is Fate.REPORTS:
             heapq.heappush(self._not_put, (flight.ends, flight.number, flight))
@@ -146,12 +167,14 @@ class Simulation:
         """Hand the next orders to the workers: no more, since who reports after the goal is reached works in vain."""
         while self._not_put and len(self._put) < self._ahead:
             flight = heapq.heappop(self._not_put)[2]
-            if self._is_wanted(flight):
+            if self._aggregator.is_wanted(flight.ticket):
                 self._hand_over(flight)
 
     def _hand_over(self, flight: Flight) -> None:
         device_id = self._fleet.device_id(flight.device)
-        order = Order(flight.number, flight.device, device_id, flight.began, flight.answer)
+        trains = flight.assignment.kind == _TRAINING
+        control = self._controls.of(flight.device, flight.assignment) if self._controls and trains else None
+        order = Order(flight.number, flight.device, device_id, flight.began, flight.answer, control)
         self._workers.put(order, flight.ends.timestamp())
         self._put.add(flight.number)
 
@@ -161,7 +184,7 @@ class Simulation:
         if self._flights:
             times.append(self._flights[0][0])
         deadline = self._aggregator.next_deadline()
-        if isinstance(deadline, datetime):
+        if deadline is not None:
             times.append(deadline + _TICK)
         if self._aggregator.has_places(self._spec.population):
             times.append(self._clock() + _LOOK_AGAIN)
@@ -173,32 +196,33 @@ class Simulation:
         self._fleet.land(flight)
         if self._not_put and self._not_put[0][1] == flight.number:
             heapq.heappop(self._not_put)
-        device_id = self._fleet.device_id(flight.device)
         if flight.fate is Fate.LEAVES:
-            self._aggregator.leave(flight.assignment, device_id)
-            how = "left"
+            self._aggregator.leave(flight.ticket)
+            ending = Ending(flight, "left", "its hours were over")
         elif flight.fate is Fate.DROPS:
-            how = "dropped"
-        elif self._is_wanted(flight):
-            how = self._report(flight)
+            if flight.ticket.report_by > self._clock():
+                self._silent.append(flight)
+            ending = Ending(flight, "dropped")
+        elif self._aggregator.is_wanted(flight.ticket):
+            ending = self._report(flight)
         else:
             if flight.number in self._put:
                 self._put.discard(flight.number)
                 self._workers.drop(flight.number)
-            self._aggregator.late(flight.assignment, device_id)
-            how = Ended.LATE.name.lower()
-        self._on_end(flight, how)
+            self._aggregator.late(flight.ticket)
+            ending = Ending(flight, Ended.LATE.name.lower())
+        self._on_end(ending)
 
-    def _report(self, flight: Flight) -> str:
+    def _report(self, flight: Flight) -> Ending:
         if flight.number not in self._put:
             # It began after others were handed over, and is faster.
             self._hand_over(flight)
-        done = self._workers.take(flight.number)
-        self._put.discard(flight.number)
-        ended, _ = self._aggregator.report(done)
-        if self._scaffold:
-            self._unsettled[flight.number] = flight
-        return ended.name.lower()
-
-    def _is_wanted(self, flight: Flight) -> bool:
-        return self._aggregator.is_wanted(flight.assignment, self._fleet.device_id(flight.device))
+        with self._workers.take(flight.number) as done:
+            self._put.discard(flight.number)
+            header = aggregator_pb2.ReportHeader.FromString(done.header)
+            ended, why = self._aggregator.report(flight.ticket, header, done)
+            if self._controls is not None and done.control_delta is not None and ended is Ended.COUNTED:
+                self._controls.hold(flight.number, done.control_delta)
+                self._unsettled[flight.number] = flight
+        means = {one.name: one.sum / one.weight for one in header.metrics if one.weight}
+        return Ending(flight, ended.name.lower(), why, header.example_count, means)

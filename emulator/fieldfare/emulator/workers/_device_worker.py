@@ -3,7 +3,6 @@
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +26,9 @@ from fieldfare.core.sessions import (
     participate,
 )
 from fieldfare.emulator.workers._examples import FleetExamples
+from fieldfare.emulator.workers._orders import Done, Order
 from fieldfare.protos.v1 import aggregator_pb2
-from fieldfare.sdk.controls import ControlStore
 from fieldfare.sdk.training import Job, LocalTrainer, do_work
-
-LITERT = "fieldfare.sdk.training:LiteRtTrainer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +39,6 @@ class WorkerSettings:
         plan: the task's plan.
         examples: folder of `write_examples`.
         artifacts: folder in which plans and checkpoints lie under the hexadecimal digest of their content.
-        controls: SCAFFOLD: where the devices' control variates are kept.
         population: what the devices check in for.
         seed: of shuffling.
         trainer: "module:name" of a callable without arguments that makes a `LocalTrainer`.
@@ -51,48 +47,9 @@ class WorkerSettings:
     plan: Path
     examples: Path
     artifacts: Path
-    controls: Path
     population: str
     seed: int
-    trainer: str = LITERT
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One device's part in one round.
-
-    Attributes:
-        number: of the order; each one only once.
-        device: from 0.
-        device_id: 16 bytes.
-        now: the emulated present.
-        answer: serialised `CheckInResponse` with an assignment.
-    """
-
-    number: int
-    device: int
-    device_id: bytes
-    now: datetime
-    answer: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """A device's report, as it would go out.
-
-    Attributes:
-        number: of the order.
-        header: serialised `ReportHeader`; says how the work ended.
-        payload: the encoded update; empty where there is none.
-        digest: SHA-256 of the payload.
-        detail: why the device gave up, in words.
-    """
-
-    number: int
-    header: bytes
-    payload: bytes
-    digest: bytes
-    detail: str
+    trainer: str
 
 
 class DeviceWorker:
@@ -108,10 +65,9 @@ class DeviceWorker:
         self._examples = FleetExamples(settings.examples, manifest.example_specs)
         self._trainer = _make_trainer(settings.trainer)
         self._weights = manifest.weight_specs
-        self._unsettled: dict[int, tuple[int, KeepControl]] = {}
 
     def carry_out(self, order: Order) -> Done:
-        """The device's session up to its report, which it is told is counted: what it keeps then, `settle` decides."""
+        """The device's session up to its report, and what it would keep if it were told that this is counted."""
         identity = DeviceIdentity(
             self._settings.population, order.device_id, aggregator_pb2.Capabilities(), frozenset()
         )
@@ -123,44 +79,20 @@ class DeviceWorker:
                 case CheckIn():
                     answer: Any = aggregator_pb2.CheckInResponse.FromString(order.answer)
                 case Work(assignment):
-                    answer = self._work(order.device, assignment)
+                    answer = self._work(order, assignment)
                     details.append(answer.detail)
                 case FetchArtifact() | Keep():
                     answer = None
                 case _:
                     raise ProtocolError(f"a session asks for {type(action).__name__} before it has reported")
             action = session.send(answer)
-        self._end(session, order)
         report: KeptReport = action.report
         header = report.header.SerializeToString()
-        return Done(order.number, header, report.payload, report.digest, details[-1] if details else "")
+        return Done(order.number, header, report.payload, _control_delta(session), details[-1] if details else "")
 
-    def settle(self, counted: dict[int, bool]) -> None:
-        """What became of reports: SCAFFOLD's devices keep the control variates of those that were counted.
-
-        Args:
-            counted: by the order's number; those of other workers are passed over.
-        """
-        for number, is_counted in counted.items():
-            device, keep = self._unsettled.pop(number, (0, None))
-            if keep is not None and is_counted:
-                self._controls(device).advance(keep.task_id, keep.round_number, keep.delta)
-
-    def _end(self, session: Session, order: Order) -> None:
-        """Safe: the receipt is given before the report is sent, so that no report is held until its round ends."""
-        receipt: Any = aggregator_pb2.Receipt(status=aggregator_pb2.RECEIPT_STATUS_ACCEPTED)
-        try:
-            while True:
-                action = session.send(receipt)
-                receipt = None
-                if isinstance(action, KeepControl):
-                    self._unsettled[order.number] = (order.device, action)
-        except StopIteration:
-            return
-
-    def _work(self, device: int, assignment: Assignment) -> WorkResult:
+    def _work(self, order: Order, assignment: Assignment) -> WorkResult:
         def own_control(size: int) -> NDArray[np.float32]:
-            return self._controls(device).begin(assignment.task_id, assignment.plan.sha256, size)
+            return np.zeros(size, np.float32) if order.control is None else order.control
 
         control = assignment.control
         return do_work(
@@ -171,14 +103,29 @@ class DeviceWorker:
                 None if control is None else self._settings.artifacts / control.hex,
             ),
             self._trainer,
-            self._examples.of(device),
-            rng=np.random.default_rng([self._settings.seed, 1, assignment.round_number, device]),
+            self._examples.of(order.device),
+            rng=np.random.default_rng([self._settings.seed, 1, assignment.round_number, order.device]),
             interrupt=_never,
             own_control=own_control,
         )
 
-    def _controls(self, device: int) -> ControlStore:
-        return ControlStore(self._settings.controls / str(device))
+
+def _control_delta(session: Session) -> NDArray[np.float32] | None:
+    """SCAFFOLD: what the device keeps once its report is counted.
+
+    Safe: it is told so before the report is sent, so that none is held until its round ends; whether it is counted is
+    decided later, by whoever has this.
+    """
+    receipt: Any = aggregator_pb2.Receipt(status=aggregator_pb2.RECEIPT_STATUS_ACCEPTED)
+    delta = None
+    try:
+        while True:
+            action = session.send(receipt)
+            receipt = None
+            if isinstance(action, KeepControl):
+                delta = action.delta
+    except StopIteration:
+        return delta
 
 
 def _no_jitter() -> float:

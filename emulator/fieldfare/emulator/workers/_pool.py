@@ -3,88 +3,83 @@
 import contextlib
 import heapq
 import multiprocessing
-import os
-import signal
-import sys
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from multiprocessing import connection
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
 
-from fieldfare.core.errors import FieldfareError
-from fieldfare.emulator.workers._device_worker import DeviceWorker, Done, Order, WorkerSettings
+from fieldfare.emulator.workers._device_worker import WorkerSettings
+from fieldfare.emulator.workers._orders import Done, Order, WorkersError
+from fieldfare.emulator.workers._process import Result, run_worker
+from fieldfare.emulator.workers._slots import Slots
 
 # One order under work, and one that waits for it to be done, so that no worker waits for this process.
 _AHEAD = 2
 _TRIES = 3
 _END_S = 10.0
-
-
-class WorkersError(FieldfareError):
-    """Worker processes end again and again; says how."""
+_MOST_SHARED_BYTES = 2**28
 
 
 @dataclass(slots=True)
 class _Worker:
     process: multiprocessing.process.BaseProcess
     pipe: Connection
-    under_way: deque[Order] = field(default_factory=deque)
+    under_way: deque[tuple[Order, int | None]] = field(default_factory=deque)
 
 
 class ProcessPool:
-    """Deals orders out to processes. A process that is killed is replaced, and its orders are carried out again.
+    """Deals orders out to processes; see `Workers`. A context manager.
+
+    A process that is killed is replaced, and its orders are carried out again.
 
     Args:
         settings: what every worker is told.
         workers: how many processes.
+        update_bytes: length of an encoded update.
+        results: that wait to be taken, as a rule; those and what is under work find room in shared memory, the others
+            come through pipes.
         log: file to which the workers' standard error is appended.
     """
 
-    def __init__(self, settings: WorkerSettings, workers: int, log: Path) -> None:
+    def __init__(self, settings: WorkerSettings, workers: int, update_bytes: int, results: int, log: Path) -> None:
         self._settings, self._log = settings, log
         self._waiting: list[tuple[float, int, Order]] = []
         self._dropped: set[int] = set()
-        self._done: dict[int, Done] = {}
+        self._done: dict[int, Result] = {}
         self._lost: dict[int, int] = {}
+        wanted = results + _AHEAD * workers
+        self._slots = Slots(min(wanted, _MOST_SHARED_BYTES // max(1, update_bytes)), update_bytes)
         self._workers = [self._start() for _ in range(workers)]
 
     def put(self, order: Order, priority: float) -> None:
-        """Take an order in.
-
-        Args:
-            order: what to do.
-            priority: those with the smallest number first.
-        """
+        """See `Workers.put`."""
         heapq.heappush(self._waiting, (priority, order.number, order))
         self._deal()
 
-    def take(self, number: int) -> Done:
-        """Wait for the result of an order that was put, and was not dropped.
-
-        Raises:
-            WorkersError: the processes that tried have ended on their own.
-        """
+    @contextlib.contextmanager
+    def take(self, number: int) -> Iterator[Done]:
+        """See `Workers.take`."""
         while number not in self._done:
             self._hear()
-        return self._done.pop(number)
+        result = self._done.pop(number)
+        try:
+            if result.slot is None:
+                yield result.done
+            else:
+                yield replace(result.done, payload=self._slots.view(result.slot, result.nbytes))
+        finally:
+            self._slots.give_back(result.slot)
 
     def drop(self, number: int) -> None:
-        """The order's result is not wanted any more; it is not begun, if it is not begun yet."""
-        if self._done.pop(number, None) is None:
+        """See `Workers.drop`."""
+        result = self._done.pop(number, None)
+        if result is None:
             self._dropped.add(number)
-
-    def settle(self, counted: Mapping[int, bool]) -> None:
-        """See `DeviceWorker.settle`; returns once all workers have done it."""
-        for worker in self._workers:
-            while worker.under_way:
-                self._hear()
-        for worker in self._workers:
-            worker.pipe.send(dict(counted))
-        for worker in self._workers:
-            worker.pipe.recv()
+        else:
+            self._slots.give_back(result.slot)
 
     def close(self) -> None:
         """End the processes. May be called twice."""
@@ -95,6 +90,8 @@ class ProcessPool:
             if worker.process.is_alive():
                 worker.process.kill()
                 worker.process.join()
+        if self._workers:
+            self._slots.close()
         self._workers = []
 
     def __enter__(self) -> "ProcessPool":
@@ -108,22 +105,27 @@ class ProcessPool:
     def _start(self) -> _Worker:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=run_worker, args=(self._settings, theirs, self._log), daemon=True)
+        # What is handed over with the process's arguments is pickled while it starts, as descriptors must be.
+        arguments = (self._settings, theirs, self._slots, self._log)
+        process = context.Process(target=run_worker, args=arguments, daemon=True)
         process.start()
         theirs.close()
         return _Worker(process, ours)
 
     def _deal(self) -> None:
+        if not self._waiting:
+            return
         for worker in sorted(self._workers, key=lambda one: len(one.under_way)):
             while self._waiting and len(worker.under_way) < _AHEAD:
                 _, number, order = heapq.heappop(self._waiting)
                 if number in self._dropped:
                     self._dropped.discard(number)
                     continue
-                worker.under_way.append(order)
+                slot = self._slots.take()
+                worker.under_way.append((order, slot))
                 # Safe: whoever has ended is noticed when its answer is waited for.
                 with contextlib.suppress(OSError):
-                    worker.pipe.send(order)
+                    worker.pipe.send((order, slot))
 
     def _hear(self) -> None:
         """Wait until a worker has something to say."""
@@ -132,22 +134,28 @@ class ProcessPool:
         for pipe in connection.wait(list(by_pipe)):
             worker = by_pipe[pipe]  # type: ignore[index]
             try:
-                done: Done = worker.pipe.recv()
+                result: Result = worker.pipe.recv()
             except (EOFError, OSError):
                 self._replace(worker)
                 continue
-            worker.under_way.popleft()
-            if done.number in self._dropped:
-                self._dropped.discard(done.number)
-            else:
-                self._done[done.number] = done
+            self._keep(worker, result)
         self._deal()
+
+    def _keep(self, worker: _Worker, result: Result) -> None:
+        _, slot = worker.under_way.popleft()
+        wanted = result.done.number not in self._dropped
+        self._dropped.discard(result.done.number)
+        if wanted:
+            self._done[result.done.number] = result
+        if result.slot is None or not wanted:
+            self._slots.give_back(slot)
 
     def _replace(self, worker: _Worker) -> None:
         """The process has ended: another one takes its place and its orders."""
         worker.pipe.close()
         worker.process.join()
-        for order in worker.under_way:
+        for order, slot in worker.under_way:
+            self._slots.give_back(slot)
             self._lost[order.number] = self._lost.get(order.number, 0) + 1
             if self._lost[order.number] >= _TRIES:
                 code = worker.process.exitcode
@@ -157,21 +165,3 @@ class ProcessPool:
                 )
             heapq.heappush(self._waiting, (-1.0, order.number, order))
         self._workers[self._workers.index(worker)] = self._start()
-
-
-def run_worker(settings: WorkerSettings, pipe: Connection, log: Path) -> None:
-    """Carry out orders until the other end of the pipe is closed, or gone with its process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with log.open("ab") as target:
-        os.dup2(target.fileno(), sys.stderr.fileno())
-    worker = DeviceWorker(settings)
-    while True:
-        try:
-            order = pipe.recv()
-        except EOFError:
-            return
-        if isinstance(order, Order):
-            pipe.send(worker.carry_out(order))
-        else:
-            worker.settle(order)
-            pipe.send(None)
