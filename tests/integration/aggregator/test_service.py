@@ -433,7 +433,7 @@ def test_whatever_a_start_raises_comes_out_of_it(tmp_path: Path, monkeypatch: py
     def broken(address: Address) -> None:
         raise RuntimeError(f"no {address.host}")
 
-    monkeypatch.setattr("fieldfare.aggregator.server.why_not_bound", broken)
+    monkeypatch.setattr("fieldfare.aggregator.listening.why_not_bound", broken)
     with pytest.raises(RuntimeError, match=r"no 127\.0\.0\.1"):
         Aggregator(tmp_path / "state").start()
     monkeypatch.undo()
