@@ -81,14 +81,14 @@ def test_each_row_trains_or_is_held_out_on_one_device(kind: PartitionKind) -> No
 
 def test_statistics() -> None:
     by_person = make_partition(PartitionSettings("column", held_out_share=0.1), TABLE, seed=1)
-    found = partition_statistics(by_person, LABELS)
+    found = partition_statistics(by_person, LABELS, {})
     assert (found.devices, found.examples, found.fewest, found.median, found.most) == (3, 600, 200, 200.0, 200)
     assert found.held_out == 60
     # Device 0: three tenths of labels 0, 1 and 2 each, a tenth of label 3; everybody: a tenth of each label.
     assert found.label_distance == pytest.approx(0.5 * (3 * 0.2 + 6 * 0.1))
     alike = make_partition(PartitionSettings("iid", devices=3), TABLE, seed=1)
-    assert (partition_statistics(alike, LABELS).label_distance or 1.0) < 0.1
-    assert partition_statistics(alike, None).label_distance is None
+    assert (partition_statistics(alike, LABELS, {}).label_distance or 1.0) < 0.1
+    assert partition_statistics(alike, None, {}).label_distance is None
 
 
 def test_what_cannot_be_dealt_out() -> None:

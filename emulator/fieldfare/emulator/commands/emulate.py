@@ -52,6 +52,7 @@ def _emulate(scenario: Any, output: Path, console: Console) -> int:
     from fieldfare.core.command import quiet_log, quiet_native_output
     from fieldfare.core.plans import read_manifest
     from fieldfare.emulator.emulation import describe_ends, emulate, main_metric, write_results
+    from fieldfare.emulator.partition import describe_partition
     from fieldfare.emulator.progress import ProgressDisplay
     from fieldfare.emulator.results_folder import prepare_folder
 
@@ -60,13 +61,8 @@ def _emulate(scenario: Any, output: Path, console: Console) -> int:
     folder = prepare_folder(output, "emulation")
 
     def tell(statistics: Any) -> None:
-        told = f"{statistics.devices:,} devices, {statistics.examples:,} examples: {statistics.fewest} to "
-        told += f"{statistics.most} on a device, median {statistics.median:g}; {statistics.held_out:,} are held out"
-        console.say(told)
-        if statistics.label_distance is not None:
-            console.say(
-                f"labels of a device are {statistics.label_distance:.2f} from everybody's (0 alike, 1 disjoint)"
-            )
+        for line in describe_partition(statistics):
+            console.say(line)
 
     display = ProgressDisplay(console.out, metric=main_metric(task, manifest), rounds=task.rounds)
     # The display tells what happens; the library's own log would be drawn into it.

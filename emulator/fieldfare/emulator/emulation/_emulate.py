@@ -15,7 +15,7 @@ from fieldfare.emulator.emulation._totals import DeviceRows, Totals
 from fieldfare.emulator.partition import (
     Partition,
     PartitionStatistics,
-    labels_of,
+    labels_if_any,
     make_partition,
     partition_statistics,
 )
@@ -33,7 +33,6 @@ from fieldfare.emulator.workers import ProcessPool, WorkerSettings, write_exampl
 from fieldfare.protos.v1 import task_pb2
 
 _AHEAD = 4
-_BY_LABEL = {"dirichlet", "shards"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +88,8 @@ def emulate(
     manifest = read_manifest(plan)
     table = load_table(settings.data, manifest.example_specs)
     partition = make_partition(settings.partition, table, settings.seed)
-    labels = labels_of(settings.partition, table.examples) if settings.partition.kind in _BY_LABEL else None
-    statistics = partition_statistics(partition, labels)
+    labels = labels_if_any(settings.partition, table.examples)
+    statistics = partition_statistics(partition, labels, table.examples)
     on_start(statistics)
     write_examples(folder / "examples", manifest.example_specs, table.examples, partition)
     clock = EmulatedClock()

@@ -2,6 +2,7 @@
 
 import platform
 from collections import Counter
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ def _summary(scenario: Scenario, outcome: Outcome, rows: list[RoundRow]) -> dict
         "device_seconds": round(totals.device_seconds, 3),
         "emulated_seconds": round(outcome.emulated_s, 3),
         "seconds": round(outcome.seconds, 3),
-        "partition": {name: getattr(statistics, name) for name in statistics.__slots__},
+        "partition": asdict(statistics),
         "scenario": {key.name: _plain(key.value_in(settings)) for key in keys_of(type(settings))},
         "versions": {
             "fieldfare": metadata.version("fieldfare"),

@@ -6,11 +6,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldfare.core.errors import DataError
-from fieldfare.core.plans import Examples
+from fieldfare.core.plans import Examples, count_rows
 from fieldfare.emulator.data import Table
 from fieldfare.emulator.partition._dirichlet import dirichlet_partition
+from fieldfare.emulator.partition._drawing import (
+    Drawn,
+    draw_by_dirichlet,
+    draw_by_quantity,
+    draw_evenly,
+    draw_shards,
+    held_out_of,
+)
+from fieldfare.emulator.partition._parts import Parts
 from fieldfare.emulator.partition._splits import (
-    Parts,
     column_partition,
     iid_partition,
     quantity_partition,
@@ -65,37 +73,59 @@ def make_partition(settings: PartitionSettings, table: Table, seed: int) -> Part
         DataError: more devices than the examples allow; a tensor of labels that is not there or holds no integers.
     """
     rng = np.random.default_rng([seed, 0])
-    parts = _parts(settings, table, rng)
-    if (fewest := min(len(part) for part in parts)) < settings.min_examples:
+    if settings.drawn_per_device:
+        drawn = _drawn(settings, table, rng)
+        partition = Partition(drawn.rows, drawn.starts, drawn.held_out)
+    else:
+        parts = _parts(settings, table, rng)
+        apart = held_out_of(parts.sizes, settings.held_out_share)
+        partition = Partition(_shuffled(parts, rng), parts.starts, apart)
+    if (fewest := int(np.diff(partition.starts).min())) < settings.min_examples:
         raise DataError(f"a device would have {fewest} examples, and partition.min_examples is {settings.min_examples}")
-    shuffled = [rng.permutation(part) for part in parts]
-    counts = np.array([len(part) for part in shuffled], np.int64)
-    held_out = np.floor(counts * settings.held_out_share + 0.5).astype(np.int64)
-    # Nobody is left without an example to train on.
-    held_out = np.minimum(held_out, counts - 1)
-    starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    return Partition(np.concatenate(shuffled).astype(np.int64), starts, held_out)
+    return partition
+
+
+def _shuffled(parts: Parts, rng: np.random.Generator) -> NDArray[np.int64]:
+    """The rows, those of each device in an order that is drawn."""
+    order = rng.permutation(len(parts.rows))
+    owners = np.repeat(np.arange(len(parts), dtype=np.int32), parts.sizes)
+    return parts.rows[order[np.argsort(owners[order], kind="stable")]]
 
 
 def _parts(settings: PartitionSettings, table: Table, rng: np.random.Generator) -> Parts:
-    devices, rows = settings.devices, len(next(iter(table.examples.values())))
+    devices, rows, least = settings.devices, count_rows(table.examples), settings.min_examples
     match settings.kind:
         case "iid":
             return iid_partition(rows, devices, rng=rng)
         case "quantity":
-            return quantity_partition(rows, devices, alpha=settings.alpha, rng=rng, min_examples=settings.min_examples)
+            return quantity_partition(rows, devices, alpha=settings.alpha, rng=rng, min_examples=least)
         case "shards":
             labels = labels_of(settings, table.examples)
             return shard_partition(labels, devices, per_device=settings.shards_per_device, rng=rng)
         case "dirichlet":
             labels = labels_of(settings, table.examples)
-            return dirichlet_partition(
-                labels, devices, alpha=settings.alpha, rng=rng, min_examples=settings.min_examples
-            )
+            return dirichlet_partition(labels, devices, alpha=settings.alpha, rng=rng, min_examples=least)
         case "column":
             if table.column is None:
                 raise DataError("the examples came without the column that tells whose they are")
             return column_partition(table.column)
+
+
+def _drawn(settings: PartitionSettings, table: Table, rng: np.random.Generator) -> Drawn:
+    devices, rows, each = settings.devices, count_rows(table.examples), settings.drawn_per_device
+    share, alpha = settings.held_out_share, settings.alpha
+    match settings.kind:
+        case "quantity":
+            least = settings.min_examples
+            return draw_by_quantity(rows, devices, each, alpha=alpha, least=least, share=share, rng=rng)
+        case "shards":
+            labels, per_device = labels_of(settings, table.examples), settings.shards_per_device
+            return draw_shards(labels, devices, each, per_device=per_device, share=share, rng=rng)
+        case "dirichlet":
+            labels = labels_of(settings, table.examples)
+            return draw_by_dirichlet(labels, devices, each, alpha=alpha, share=share, rng=rng)
+        case _:
+            return draw_evenly(rows, np.full(devices, each, np.int64), share=share, rng=rng)
 
 
 def labels_of(settings: PartitionSettings, examples: Examples) -> NDArray[np.int64]:
@@ -114,3 +144,15 @@ def labels_of(settings: PartitionSettings, examples: Examples) -> NDArray[np.int
     if found.dtype.kind not in "iu" or flat.shape[1] != 1:
         raise DataError(f"{name!r} is {found.dtype}{list(found.shape[1:])}: labels are one integer for each example")
     return flat[:, 0].astype(np.int64)
+
+
+def labels_if_any(settings: PartitionSettings, examples: Examples) -> NDArray[np.int64] | None:
+    """As `labels_of`; None where no tensor is named and the last one holds no labels.
+
+    Raises:
+        DataError: the tensor that `partition.labels` names is not there, or holds no labels.
+    """
+    last = list(examples.values())[-1]
+    if settings.labels is None and (last.dtype.kind not in "iu" or last[0].size != 1):
+        return None
+    return labels_of(settings, examples)

@@ -6,9 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldfare.core.errors import ConfigError, DataError
-
-Parts = list[NDArray[np.intp]]
-_TRIES = 1000
+from fieldfare.emulator.partition._parts import Parts, dealt, even_sizes, parts_of
 
 
 def iid_partition(examples: int, devices: int, *, rng: np.random.Generator) -> Parts:
@@ -20,13 +18,13 @@ def iid_partition(examples: int, devices: int, *, rng: np.random.Generator) -> P
         rng: where the randomness comes from.
 
     Returns:
-        For each device the row numbers of its examples; every row is in exactly one part.
+        For each device the sorted row numbers of its examples; every row is in exactly one part.
 
     Raises:
         DataError: fewer examples than devices.
     """
-    _check_enough(examples, devices, 1)
-    return [np.sort(part) for part in np.array_split(rng.permutation(examples), devices)]
+    check_enough(examples, devices, 1)
+    return parts_of(dealt(rng.permutation(examples), even_sizes(examples, devices)), devices)
 
 
 def shard_partition(labels: NDArray[Any], devices: int, *, per_device: int, rng: np.random.Generator) -> Parts:
@@ -47,12 +45,14 @@ def shard_partition(labels: NDArray[Any], devices: int, *, per_device: int, rng:
     """
     if per_device < 1:
         raise ConfigError("must be at least 1", field="shards_per_device")
-    _check_enough(len(labels), devices * per_device, 1)
+    shards = devices * per_device
+    check_enough(len(labels), shards, 1)
     shuffled = rng.permutation(len(labels))
     by_label = shuffled[np.argsort(labels[shuffled], kind="stable")]
-    shards = np.array_split(by_label, devices * per_device)
-    dealt = rng.permutation(devices * per_device).reshape(devices, per_device)
-    return [np.sort(np.concatenate([shards[index] for index in mine])) for mine in dealt]
+    shard_of_row = dealt(by_label, even_sizes(len(labels), shards))
+    # Who gets a shard: the first `per_device` of a shuffle of the shards go to device 0, and so on.
+    owner_of_shard = dealt(rng.permutation(shards), np.full(devices, per_device, np.int64))
+    return parts_of(owner_of_shard[shard_of_row], devices)
 
 
 def quantity_partition(
@@ -75,14 +75,20 @@ def quantity_partition(
     Raises:
         DataError: more devices than the examples allow.
     """
-    _check_enough(examples, devices, min_examples)
-    spare = examples - devices * min_examples
+    check_enough(examples, devices, min_examples)
+    sizes = skewed_sizes(examples, devices, alpha=alpha, rng=rng, least=min_examples)
+    return parts_of(dealt(rng.permutation(examples), sizes), devices)
+
+
+def skewed_sizes(total: int, devices: int, *, alpha: float, rng: np.random.Generator, least: int) -> NDArray[np.int64]:
+    """`(devices,)`, at least `least` each and `total` together; shares of what is above are drawn from Dirichlet."""
+    spare = total - devices * least
     # Log-gammas: with small alpha every gamma of a draw may be too small for a float.
     logs = np.log(rng.standard_gamma(alpha + 1, devices)) + np.log1p(-rng.random(devices)) / alpha
     shares = np.exp(logs - logs.max())
-    cuts = np.floor(np.cumsum(shares)[:-1] / shares.sum() * spare).astype(np.intp)
-    cuts += min_examples * np.arange(1, devices)
-    return [np.sort(part) for part in np.split(rng.permutation(examples), cuts)]
+    cuts = np.floor(np.cumsum(shares)[:-1] / shares.sum() * spare).astype(np.int64)
+    sizes: NDArray[np.int64] = np.diff(cuts, prepend=0, append=spare) + least
+    return sizes
 
 
 def column_partition(column: NDArray[Any]) -> Parts:
@@ -94,12 +100,17 @@ def column_partition(column: NDArray[Any]) -> Parts:
     Returns:
         As `iid_partition`.
     """
-    order = np.argsort(column, kind="stable")
-    _, starts = np.unique(column[order], return_index=True)
-    return [np.sort(part) for part in np.split(order, starts[1:])]
+    values, owners = np.unique(column, return_inverse=True)
+    return parts_of(owners.astype(np.int32), len(values))
 
 
-def _check_enough(examples: int, devices: int, least: int) -> None:
+def check_enough(examples: int, devices: int, least: int) -> None:
+    """Refuse more devices than the examples allow.
+
+    Raises:
+        ConfigError: no devices.
+        DataError: too few examples.
+    """
     if devices < 1:
         raise ConfigError("must be at least 1", field="devices")
     if examples < devices * least:

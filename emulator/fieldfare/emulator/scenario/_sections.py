@@ -13,6 +13,7 @@ PartitionKind = Literal["iid", "dirichlet", "shards", "quantity", "column"]
 
 _TRAINER = re.compile(r"[\w.]+:\w+")
 _MOST_DEVICES = 10_000_000
+_MOST_DRAWN = 200_000_000
 
 
 def _need(legal: bool, section: str, key: str, words: str) -> None:
@@ -39,15 +40,19 @@ class PartitionSettings:
     """How the examples are spread over the devices.
 
     Attributes:
-        kind: "iid": equal parts of a shuffle; "dirichlet": each label's shares are drawn (Hsu, Qi and Brown 2019);
-            "shards": sorted by label and cut, some shards a device (McMahan et al. 2017); "quantity": a shuffle cut
-            into parts of very different sizes (Li et al. 2022); "column": a device for each value of `data.column`.
+        kind: "iid": equal parts of a shuffle; "dirichlet": each label is spread by shares that are drawn (Yurochkin et
+            al. 2019; where devices draw: Hsu, Qi and Brown 2019); "shards": sorted by label and cut, some shards a
+            device (McMahan et al. 2017); "quantity": a shuffle cut into parts of very different sizes (Li et al.
+            2022); "column": a device for each value of `data.column`.
         devices: how many; with "column" as many as there are values.
         labels: name of the integer tensor that holds the labels, for "dirichlet" and "shards"; default: the last one
             of the plan's example tensors.
         alpha: concentration of "dirichlet" and "quantity"; small values make devices differ more.
         shards_per_device: for "shards".
         min_examples: fewest examples of a device, those that are held out included.
+        drawn_per_device: examples that each device draws with replacement, so that devices share examples and a fleet
+            may be larger than its data ("quantity": on average); what is held out is so for every device. 0: no
+            sharing, each example is on one device.
         held_out_share: share of each device's examples that is kept for evaluation, 0 to below 1.
     """
 
@@ -57,6 +62,7 @@ class PartitionSettings:
     alpha: float = 0.5
     shards_per_device: int = 2
     min_examples: int = 1
+    drawn_per_device: int = 0
     held_out_share: float = 0.2
 
     def __post_init__(self) -> None:
@@ -66,6 +72,15 @@ class PartitionSettings:
         _need(self.shards_per_device >= 1, section, "shards_per_device", "must be at least 1")
         _need(self.min_examples >= 1, section, "min_examples", "must be at least 1")
         _need(0 <= self.held_out_share < 1, section, "held_out_share", "must be 0 to below 1")
+        self._check_drawn()
+
+    def _check_drawn(self) -> None:
+        drawn, key = self.drawn_per_device, "drawn_per_device"
+        most = _MOST_DRAWN // self.devices
+        _need(0 <= drawn <= most, "partition", key, f"must be 0 to {most} with {self.devices} devices")
+        if drawn:
+            _need(self.kind != "column", "partition", key, 'must be 0 with "column", which says whose each example is')
+            _need(drawn >= self.min_examples, "partition", key, "must be 0, or at least partition.min_examples")
 
 
 @dataclass(frozen=True, slots=True)
