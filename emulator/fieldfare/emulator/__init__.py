@@ -8,6 +8,7 @@ Where things are:
     simulation  engine and devices in emulated time
     workers     the processes in which devices train
     emulation   a scenario from the first byte to the report
+    records     what each device did in each round, and what that comes to
     fleet       many devices over gRPC, in real time
     progress    a live display of a running task
     report      report.html, rounds.csv, summary.json

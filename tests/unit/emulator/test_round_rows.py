@@ -1,4 +1,5 @@
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -29,8 +30,8 @@ def test_a_training_round_is_joined_with_the_evaluation_of_what_it_made():
         evaluated(2, accuracy=0.75, at=2.75, until=3.0),
     ]
     assert round_rows(rounds) == [
-        RoundRow(1, 2.0, {"accuracy": 0.25, "loss": 0.5}, 4, 2, 1000, 2300, 2.0),
-        RoundRow(2, 1.0, {"accuracy": 0.75, "loss": 0.5}, 4, 2, 1100, 2300, 1.0),
+        RoundRow(1, 2.0, {"accuracy": 0.25, "loss": 0.5}, 4, 2, 1000, 2300, 2.0, 2.0),
+        RoundRow(2, 1.0, {"accuracy": 0.75, "loss": 0.5}, 4, 2, 1100, 2300, 1.0, 3.0),
     ]
 
 
@@ -51,7 +52,7 @@ def test_abandoned_rounds_add_their_bytes_only():
         round_status(EVALUATION, ABANDONED, 1, at=61, until=62, up=0, down=30, metrics={"accuracy": (1, 1)}),
         evaluated(1, accuracy=0.5, at=62, until=64),
     ]
-    assert round_rows(rounds) == [RoundRow(1, 2.0, {"accuracy": 0.5, "loss": 0.5}, 4, 2, 1070, 2830, 4.0)]
+    assert round_rows(rounds) == [RoundRow(1, 2.0, {"accuracy": 0.5, "loss": 0.5}, 4, 2, 1070, 2830, 4.0, 64.0)]
 
 
 def test_an_abandoned_evaluation_is_no_measurement():
@@ -59,7 +60,19 @@ def test_an_abandoned_evaluation_is_no_measurement():
         trained(0, loss=2.0, at=0, until=1),
         round_status(EVALUATION, ABANDONED, 1, at=1, until=3, down=30, metrics={"accuracy": (1, 1)}),
     ]
-    assert round_rows(rounds) == [RoundRow(1, 2.0, {}, 4, 2, 1000, 2030, 3.0)]
+    assert round_rows(rounds) == [RoundRow(1, 2.0, {}, 4, 2, 1000, 2030, 3.0, 3.0)]
+
+
+def test_energy_is_that_of_all_rounds_of_a_version():
+    rounds = [
+        round_status(TRAINING, ABANDONED, 0, at=0, until=60),
+        trained(0, loss=2.0, at=60, until=61),
+        evaluated(1, accuracy=0.5, at=62, until=64),
+        trained(1, loss=2.0, at=64, until=65),
+    ]
+    for number, one in enumerate(rounds, 1):
+        one.number = number
+    assert [row.energy_j for row in round_rows(rounds, {1: 1.0, 2: 20.0, 3: 300.0})] == [321.0, 0.0]
 
 
 @pytest.mark.parametrize("state", [SELECTING, COLLECTING, ABANDONED])
@@ -70,7 +83,7 @@ def test_a_round_that_is_not_committed_is_not_shown(state):
 @pytest.mark.parametrize("state", [SELECTING, COLLECTING])
 def test_a_running_evaluation_counts_as_none(state):
     rounds = [trained(0, loss=2.0, at=0, until=1), round_status(EVALUATION, state, 1, at=1, down=99)]
-    assert round_rows(rounds) == [RoundRow(1, 2.0, {}, 4, 2, 1000, 2000, 1.0)]
+    assert round_rows(rounds) == [RoundRow(1, 2.0, {}, 4, 2, 1000, 2000, 1.0, 1.0)]
 
 
 def test_a_missing_evaluation_leaves_the_measurement_empty():
@@ -94,20 +107,21 @@ def test_devices_out_are_those_whose_report_was_not_counted():
 
 def test_rounds_csv(tmp_path: Path):
     rows = [
-        RoundRow(1, 2.0, {}, 4, 2, 1000, 2300, 2.0),
-        RoundRow(2, 1 / 3, {"loss": 0.5, "accuracy": 0.75}, 3, 0, 1100, 2300, 1.23456),
+        RoundRow(1, math.nan, {}, 4, 2, 1000, 2300, 2.0, 2.5),
+        RoundRow(2, 1 / 3, {"loss": 0.5, "accuracy": 0.75}, 3, 0, 1100, 2300, 1.23456, 4.0, 12.5),
     ]
     write_rounds_csv(tmp_path / "rounds.csv", rows)
     assert (tmp_path / "rounds.csv").read_bytes() == (
-        b"round,train_loss,held_out_accuracy,held_out_loss,devices_in,devices_out,bytes_up,bytes_down,seconds\n"
-        b"1,2.000000,,,4,2,1000,2300,2.000\n"
-        b"2,0.333333,0.750000,0.500000,3,0,1100,2300,1.235\n"
+        b"round,train_loss,held_out_accuracy,held_out_loss,devices_in,devices_out,bytes_up,bytes_down,seconds,"
+        b"ended_s,energy_j\n"
+        b"1,,,,4,2,1000,2300,2.000,2.500,0.000\n"
+        b"2,0.333333,0.750000,0.500000,3,0,1100,2300,1.235,4.000,12.500\n"
     )
 
 
 def test_rounds_csv_without_rounds(tmp_path: Path):
     write_rounds_csv(tmp_path / "rounds.csv", [])
-    expected = b"round,train_loss,devices_in,devices_out,bytes_up,bytes_down,seconds\n"
+    expected = b"round,train_loss,devices_in,devices_out,bytes_up,bytes_down,seconds,ended_s,energy_j\n"
     assert (tmp_path / "rounds.csv").read_bytes() == expected
 
 

@@ -17,7 +17,7 @@ example:
 _FILES = (
     ("report.html", "plots and the table of rounds; opens without network"),
     ("rounds.csv", "the same table for a spreadsheet; its seconds are emulated"),
-    ("devices.csv", "each device's part in each round: when, how long, how it ended, bytes"),
+    ("devices.csv", "each device's part in each round: when, how long, how it ended, bytes; .parquet: the same"),
     ("summary.json", "results, scenario and versions"),
     ("global.safetensors", "the trained weights"),
 )

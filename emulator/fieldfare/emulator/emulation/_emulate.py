@@ -11,7 +11,6 @@ from fieldfare.core.plans import Manifest, read_manifest
 from fieldfare.core.weights import total_size
 from fieldfare.emulator.data import load_table
 from fieldfare.emulator.devices import draw_availability, draw_traits
-from fieldfare.emulator.emulation._totals import DeviceRows, Totals
 from fieldfare.emulator.partition import (
     Partition,
     PartitionStatistics,
@@ -19,6 +18,7 @@ from fieldfare.emulator.partition import (
     make_partition,
     partition_statistics,
 )
+from fieldfare.emulator.records import DeviceRows, Totals, reported_metrics
 from fieldfare.emulator.results_folder import STATE
 from fieldfare.emulator.scenario import Scenario
 from fieldfare.emulator.simulation import (
@@ -44,6 +44,7 @@ class Outcome:
         statistics: of the partition.
         status: the task with all of its rounds, in emulated time.
         ended: whether the task has ended; False where emulated time was over before.
+        metrics: names of those that devices report, as in the columns of `devices.csv`.
         totals: over all devices.
         emulated_s: emulated seconds.
         seconds: seconds on this machine, from the first check-in.
@@ -54,6 +55,7 @@ class Outcome:
     statistics: PartitionStatistics
     status: task_pb2.TaskStatus
     ended: bool
+    metrics: tuple[str, ...]
     totals: Totals
     emulated_s: float
     seconds: float
@@ -104,7 +106,8 @@ def emulate(
             seed=settings.seed,
             trainer=settings.engine.trainer,
         )
-        rows = DeviceRows(folder / "devices.csv", totals)
+        metrics = reported_metrics(manifest.metric_names, local=scenario.task.local.local_metrics)
+        rows = DeviceRows(folder / "devices.csv", totals, metrics)
         started = elapsed()
         ahead = _AHEAD * settings.engine.workers
         spec = scenario.task
@@ -134,7 +137,7 @@ def emulate(
         status = aggregator.status()
         newest = (aggregator.artifacts / status.checkpoint.sha256.hex()).read_bytes()
     emulated_s = (clock() - began).total_seconds()
-    return Outcome(manifest, statistics, status, ended, totals, emulated_s, seconds, newest)
+    return Outcome(manifest, statistics, status, ended, metrics, totals, emulated_s, seconds, newest)
 
 
 def _fleet(scenario: Scenario, partition: Partition, manifest: Manifest) -> EmulatedFleet:

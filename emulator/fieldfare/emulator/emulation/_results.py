@@ -14,6 +14,7 @@ from fieldfare.core.plans import Manifest, runtime_version
 from fieldfare.core.tasks import TaskSpec
 from fieldfare.core.weights import unpack_weights
 from fieldfare.emulator.emulation._emulate import Outcome
+from fieldfare.emulator.records import record_fleet
 from fieldfare.emulator.report import (
     Fact,
     Plot,
@@ -37,14 +38,22 @@ def main_metric(task: TaskSpec, manifest: Manifest) -> str:
 
 
 def write_results(folder: Path, scenario: Scenario, outcome: Outcome) -> None:
-    """Write `report.html`, `rounds.csv`, `summary.json` and `global.safetensors`.
+    """Write `report.html`, `rounds.csv`, `devices.parquet`, `summary.json` and `global.safetensors`.
 
     Raises:
         StorageError: the folder cannot be written.
     """
     specs, weights = unpack_weights(outcome.weights)
     save_weights(folder / "global.safetensors", specs, weights)
-    rows = round_rows(outcome.status.rounds)
+    metric = main_metric(scenario.task, outcome.manifest)
+    record = record_fleet(
+        folder / "devices.csv",
+        folder / "devices.parquet",
+        devices=outcome.statistics.devices,
+        metric=metric,
+        metrics=outcome.metrics,
+    )
+    rows = round_rows(outcome.status.rounds, record.joules)
     write_rounds_csv(folder / "rounds.csv", rows)
     write_summary(folder / "summary.json", _summary(scenario, outcome, rows))
     _write_page(folder / "report.html", scenario, outcome, rows)
@@ -64,6 +73,7 @@ def _summary(scenario: Scenario, outcome: Outcome, rows: list[RoundRow]) -> dict
         "assignments": dict(totals.ended),
         "bytes_up": totals.bytes_up,
         "bytes_down": totals.bytes_down,
+        "energy_joules": round(totals.energy_j, 3),
         "device_seconds": round(totals.device_seconds, 3),
         "emulated_seconds": round(outcome.emulated_s, 3),
         "seconds": round(outcome.seconds, 3),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fieldfare.core.files import write_atomically
 from fieldfare.emulator.report._rounds import RoundRow
 
 
@@ -40,4 +41,4 @@ def write_report(
     page = environment.get_template("report.html").render(
         title=title, lead=lead, facts=facts, plots=plots, rows=rows, names=names
     )
-    path.write_text(page, encoding="utf-8")
+    write_atomically(path, page.encode())

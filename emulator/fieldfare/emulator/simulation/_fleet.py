@@ -14,7 +14,7 @@ from fieldfare.core.tasks import Algorithm, NextRound
 from fieldfare.core.weights import total_size
 from fieldfare.emulator.devices import Availability, Traits
 from fieldfare.emulator.partition import Partition
-from fieldfare.emulator.simulation._flights import Fate, Flight
+from fieldfare.emulator.simulation._flights import Fate, Flight, split_time
 from fieldfare.protos.v1 import aggregator_pb2
 
 # Header, metrics and trailer of a report; a tenth of a percent of a small model's update.
@@ -99,9 +99,9 @@ class EmulatedFleet:
         if not self._has_plan[device]:
             artifacts.append(assignment.plan)
         down, up = sum(one.size_bytes for one in artifacts), self._report_bytes(assignment)
-        took = self._traits.download(device, down)
-        took += self._work(device, assignment)
-        took += self._traits.upload(device, up)
+        work = self._work(device, assignment)
+        parts = self._traits.download(device, down), work, self._traits.upload(device, up)
+        took = sum(parts, timedelta(0))
         chance = np.random.default_rng([self._seed, 5, number]).random(2)
         fate, left = Fate.REPORTS, self._availability.left(device, now)
         if chance[0] < self._dropout:
@@ -110,7 +110,9 @@ class EmulatedFleet:
             fate, took = Fate.LEAVES, left
         self._busy[device] = True
         self._has_plan[device] = True
-        return Flight(number, device, assignment, answer.SerializeToString(), ticket, now, now + took, fate, down, up)
+        compute, transfer = split_time(*parts, took)
+        told = answer.SerializeToString()
+        return Flight(number, device, assignment, told, ticket, now, now + took, fate, down, up, compute, transfer)
 
     def land(self, flight: Flight) -> None:
         """The device is free again."""

@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from fieldfare.core.rounds import Ticket
@@ -82,6 +82,9 @@ def _flight_to_json(one: Flight) -> dict[str, Any]:
         "fate": one.fate.name,
         "bytes_down": one.bytes_down,
         "bytes_up": one.bytes_up,
+        "compute_s": one.compute.total_seconds(),
+        "transfer_s": one.transfer.total_seconds(),
+        "energy_j": one.energy_j,
     }
 
 
@@ -99,6 +102,9 @@ def _flight_from_json(tree: Mapping[str, Any], read_ticket: ReadTicket) -> Fligh
         fate=Fate[tree["fate"]],
         bytes_down=int(tree["bytes_down"]),
         bytes_up=int(tree["bytes_up"]),
+        compute=timedelta(seconds=tree["compute_s"]),
+        transfer=timedelta(seconds=tree["transfer_s"]),
+        energy_j=float(tree["energy_j"]),
     )
 
 
