@@ -29,10 +29,12 @@ from fieldfare.emulator.simulation import (
     Simulation,
     SimulationState,
 )
+from fieldfare.emulator.wire import WireAggregator
 from fieldfare.emulator.workers import ProcessPool, WorkerSettings, write_examples
 from fieldfare.protos.v1 import task_pb2
 
 _AHEAD = 4
+_TRANSPORTS = {"memory": EmulatedAggregator, "grpc": WireAggregator}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ def emulate(
     write_examples(folder / "examples", manifest.example_specs, table.examples, partition)
     clock = EmulatedClock()
     began, totals = clock(), Totals()
-    with EmulatedAggregator(folder / STATE, clock) as aggregator:
+    with _TRANSPORTS[settings.engine.transport](folder / STATE, clock) as aggregator:
         aggregator.submit(plan, scenario.task)
         worker = WorkerSettings(
             plan=settings.plan.absolute(),
@@ -135,7 +137,7 @@ def emulate(
                 rows.close()
         seconds = elapsed() - started
         status = aggregator.status()
-        newest = (aggregator.artifacts / status.checkpoint.sha256.hex()).read_bytes()
+        newest = aggregator.weights()
     emulated_s = (clock() - began).total_seconds()
     return Outcome(manifest, statistics, status, ended, metrics, totals, emulated_s, seconds, newest)
 

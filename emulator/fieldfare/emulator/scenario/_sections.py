@@ -10,6 +10,7 @@ from typing import Literal
 from fieldfare.core.errors import ConfigError
 
 PartitionKind = Literal["iid", "dirichlet", "shards", "quantity", "column"]
+TransportKind = Literal["memory", "grpc"]
 
 _TRAINER = re.compile(r"[\w.]+:\w+")
 _MOST_DEVICES = 10_000_000
@@ -127,11 +128,14 @@ class EngineSettings:
 
     Attributes:
         workers: processes that train.
+        transport: how devices reach the aggregator: "memory": calls within this process; "grpc": what ships, over a
+            socket of this machine, slower.
         trainer: "module:name" of a callable without arguments that makes each worker's `fieldfare.sdk.LocalTrainer`;
             the default is what devices run.
     """
 
     workers: int = 2
+    transport: TransportKind = "memory"
     trainer: str = "fieldfare.sdk.training:LiteRtTrainer"
 
     def __post_init__(self) -> None:

@@ -14,7 +14,7 @@ from fieldfare.core.tasks import Algorithm, NextRound
 from fieldfare.core.weights import total_size
 from fieldfare.emulator.devices import Availability, Traits
 from fieldfare.emulator.partition import Partition
-from fieldfare.emulator.simulation._flights import Fate, Flight, split_time
+from fieldfare.emulator.simulation._flights import Fate, Flight, artifacts_of, split_time
 from fieldfare.protos.v1 import aggregator_pb2
 
 # Header, metrics and trailer of a report; a tenth of a percent of a small model's update.
@@ -93,11 +93,8 @@ class EmulatedFleet:
     ) -> Flight:
         """The device takes the assignment; what becomes of it is drawn here."""
         assignment = answer.assignment
-        artifacts = [assignment.checkpoint]
-        if assignment.HasField("control"):
-            artifacts.append(assignment.control)
-        if not self._has_plan[device]:
-            artifacts.append(assignment.plan)
+        fetches_plan = not self._has_plan[device]
+        artifacts = artifacts_of(assignment, with_plan=fetches_plan)
         down, up = sum(one.size_bytes for one in artifacts), self._report_bytes(assignment)
         work = self._work(device, assignment)
         parts = self._traits.download(device, down), work, self._traits.upload(device, up)
@@ -112,7 +109,9 @@ class EmulatedFleet:
         self._has_plan[device] = True
         compute, transfer = split_time(*parts, took)
         told = answer.SerializeToString()
-        return Flight(number, device, assignment, told, ticket, now, now + took, fate, down, up, compute, transfer)
+        return Flight(
+            number, device, assignment, told, ticket, now, now + took, fate, fetches_plan, up, compute, transfer
+        )
 
     def land(self, flight: Flight) -> None:
         """The device is free again."""

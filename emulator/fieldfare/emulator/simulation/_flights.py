@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from fieldfare.core.rounds import Ticket
-from fieldfare.protos.v1 import aggregator_pb2
+from fieldfare.protos.v1 import aggregator_pb2, tensors_pb2
 
 
 class Fate(Enum):
@@ -30,7 +30,7 @@ class Flight:
         began: when it was given.
         ends: when it reports, drops out or leaves.
         fate: which of them.
-        bytes_down: artifacts that it fetches.
+        fetches_plan: whether it has to fetch the plan too.
         bytes_up: what its report comes to.
         compute: of its time, what goes into training or evaluating.
         transfer: of its time, what goes into downloads and the upload.
@@ -45,11 +45,31 @@ class Flight:
     began: datetime
     ends: datetime
     fate: Fate
-    bytes_down: int
+    fetches_plan: bool
     bytes_up: int
     compute: timedelta
     transfer: timedelta
     energy_j: float = 0.0
+
+    @property
+    def artifacts(self) -> list[tensors_pb2.ArtifactRef]:
+        """What the device fetches."""
+        return artifacts_of(self.assignment, with_plan=self.fetches_plan)
+
+    @property
+    def bytes_down(self) -> int:
+        """What these come to."""
+        return sum(one.size_bytes for one in self.artifacts)
+
+
+def artifacts_of(assignment: aggregator_pb2.Assignment, *, with_plan: bool) -> list[tensors_pb2.ArtifactRef]:
+    """What a device needs for an assignment."""
+    found = [assignment.checkpoint]
+    if assignment.HasField("control"):
+        found.append(assignment.control)
+    if with_plan:
+        found.append(assignment.plan)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
