@@ -101,7 +101,6 @@ def emulate(
     with _TRANSPORTS[settings.engine.transport](folder / STATE, clock) as aggregator:
         aggregator.submit(plan, scenario.task)
         worker = WorkerSettings(
-            plan=settings.plan.absolute(),
             examples=folder / "examples",
             artifacts=aggregator.artifacts,
             population=scenario.task.population,
