@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from fieldfare.aggregator import ServerSettings
 from fieldfare.aggregator.engine import Engine, Event, Incoming, Standing
 from fieldfare.aggregator.storage import FolderBlobStore, StateFolder, open_sqlite
-from fieldfare.core.encodings import KNOWN_STAGES
 from fieldfare.core.errors import UpdateError
 from fieldfare.core.plans import Manifest, PlanRuntime
 from fieldfare.core.rounds import Ticket
 from fieldfare.core.sessions import Ended
-from fieldfare.core.tasks import DEVICE_ALGORITHMS, TaskSpec
+from fieldfare.core.tasks import TaskSpec
 from fieldfare.core.weights import pack_weights, sha256
+from fieldfare.emulator.devices import capabilities
 from fieldfare.emulator.simulation._clock import EmulatedClock
 from fieldfare.emulator.simulation._flights import Flight
 from fieldfare.emulator.workers import Done
@@ -52,11 +52,7 @@ class EmulatedAggregator:
         )
         self._engine.start()
         self._task, self._holds = "", False
-        self._capabilities = aggregator_pb2.Capabilities(
-            protocol_version=1,
-            encoding_stages=KNOWN_STAGES,
-            algorithms=[one.value for one in DEVICE_ALGORITHMS],
-        )
+        self._capabilities = capabilities(0)
 
     @property
     def artifacts(self) -> Path:

@@ -34,7 +34,7 @@ class Flight:
         bytes_up: what its report comes to.
         compute: of its time, what goes into training or evaluating.
         transfer: of its time, what goes into downloads and the upload.
-        energy_j: joules that its part takes; 0 where no energy is emulated.
+        energy_j: joules that it takes the device.
     """
 
     number: int
@@ -49,7 +49,7 @@ class Flight:
     bytes_up: int
     compute: timedelta
     transfer: timedelta
-    energy_j: float = 0.0
+    energy_j: float
 
     @property
     def artifacts(self) -> list[tensors_pb2.ArtifactRef]:
@@ -89,17 +89,3 @@ class Ending:
     why: str = ""
     examples: int = 0
     metrics: Mapping[str, float] = field(default_factory=dict)
-
-
-def split_time(down: timedelta, work: timedelta, up: timedelta, took: timedelta) -> tuple[timedelta, timedelta]:
-    """What a part that ended after `took` has spent computing and transferring.
-
-    Args:
-        down: how long its downloads take, which come first.
-        work: how long its computing takes, which comes next.
-        up: how long its upload takes.
-        took: all of the time that it had; not above the sum of the three.
-    """
-    nothing = timedelta(0)
-    computed = min(max(took - down, nothing), work)
-    return computed, min(took, down) + min(max(took - down - work, nothing), up)

@@ -22,7 +22,6 @@ from fieldfare.protos.v1 import aggregator_pb2
 _TICK = timedelta(milliseconds=1)
 _LOOK_AGAIN = timedelta(minutes=1)
 _MOST_REFUSED = 1000
-_MEMORY_BYTES = 2**32
 _TRAINING = NextRound.TRAINING.value
 _ENDS_ROUND = {EventKind.COMMITTED, EventKind.EVALUATED, EventKind.ABANDONED}
 
@@ -147,7 +146,7 @@ class Simulation:
         refused = 0
         for device in self._fleet.offered(now, rng):
             device_id = self._fleet.device_id(device)
-            response = self._aggregator.check_in(population, device_id, _MEMORY_BYTES)
+            response = self._aggregator.check_in(population, device_id, self._fleet.memory_bytes(device))
             if response.WhichOneof("answer") == "assignment":
                 self._depart(device, response, self._aggregator.ticket_of(response.assignment, device_id), now)
             else:
