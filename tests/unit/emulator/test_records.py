@@ -43,10 +43,11 @@ def ending(
     metrics: dict[str, float] | None = None,
 ) -> Ending:
     assignment = aggregator_pb2.Assignment(round_number=number, kind=kind)
+    assignment.checkpoint.size_bytes = 1000
     given = Ticket(bytes(16), bytes(16), number, kind, BEGAN)
     times = (BEGAN, BEGAN + seconds(took))
     parts = (seconds(took - 2), seconds(2))
-    flight = Flight(0, device, assignment, b"", given, *times, Fate.REPORTS, 1000, 50, *parts, energy_j=2.0)
+    flight = Flight(0, device, assignment, b"", given, *times, Fate.REPORTS, False, 50, *parts, energy_j=2.0)
     return Ending(flight, how, why, 7, metrics or {})
 
 
