@@ -6,8 +6,7 @@ from pathlib import Path
 
 from fieldfare.core.errors import ConfigError
 from fieldfare.core.tasks import TaskSpec
-from fieldfare.emulator.scenario._fleet import FleetSettings
-from fieldfare.emulator.scenario._sections import DataSettings, EngineSettings, PartitionSettings
+from fieldfare.emulator.scenario._sections import DataSettings, EngineSettings, FleetSettings, PartitionSettings
 
 _LONGEST = timedelta(days=3650)
 
