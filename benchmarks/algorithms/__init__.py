@@ -1,0 +1,1 @@
+"""Federated algorithms beside FedAvg, in emulation."""
