@@ -36,12 +36,10 @@ def cohorts(draw) -> CohortSpec:
 def local_specs(draw, largest: int = 10**7) -> LocalTrainingSpec:
     most = draw(st.integers(1, largest))
     return LocalTrainingSpec(
-        draw(st.integers(1, 1000)),
-        draw(st.integers(0, 10**6)),
-        draw(st.none() | rates),
-        draw(st.integers(1, most)),
-        most,
-        draw(st.integers(1, 10**7)),
+        learning_rate=draw(st.none() | rates),
+        min_examples=draw(st.integers(1, most)),
+        max_examples=most,
+        min_evaluation_examples=draw(st.integers(1, 10**7)),
     )
 
 
@@ -106,6 +104,8 @@ def task_specs(draw) -> TaskSpec:
     if aggregation.algorithm is not Algorithm.DSGD:
         local = replace(
             local,
+            epochs=draw(st.integers(1, 1000)),
+            max_steps=draw(st.integers(0, 10**6)),
             batch_size=draw(st.integers(0, 65_536)),
             shuffle=draw(st.booleans()),
             max_seconds=draw(st.integers(0, 604_800)),

@@ -167,8 +167,10 @@ class _Reference:
         self.training.optimizer.build(self.selection.trained)
 
     def step(self, batch: Examples) -> float:
-        self._note_what_moves(batch)
+        turned = self._turned(batch) if self.idle else None
         total, slopes = self._differentiate(batch)
+        if turned is not None:
+            self._note_what_moves(slopes, turned)
         self.training.optimizer.apply(slopes, self.selection.trained)
         return float(total)
 
@@ -185,13 +187,16 @@ class _Reference:
         # a word's occurrences in a batch one by one instead of their sum.
         return total, [None if one is None else tf.convert_to_tensor(one) for one in slopes]
 
-    def _note_what_moves(self, batch: Examples) -> None:
-        """Tell gradients from rounding: rounding is another one when the examples come in another order."""
+    def _turned(self, batch: Examples) -> list[Any]:
+        """The gradients of the same examples in another order; nothing else changes."""
         before = [(one, one.numpy()) for one in self.model.non_trainable_variables]
-        _, slopes = self._differentiate(batch)
-        _, turned = self._differentiate({name: array[::-1] for name, array in batch.items()})
+        _, slopes = self._differentiate({name: array[::-1] for name, array in batch.items()})
         for variable, value in before:
             variable.assign(value)
+        return slopes
+
+    def _note_what_moves(self, slopes: Sequence[Any], turned: Sequence[Any]) -> None:
+        """Tell gradients from rounding: rounding is another one when the examples come in another order."""
         sizes = [0.0 if one is None else float(tf.reduce_max(tf.abs(one))) for one in slopes]
         for index, (one, other, size) in enumerate(zip(slopes, turned, sizes, strict=True)):
             if size <= _IDLE * max(sizes):
@@ -206,12 +211,16 @@ class _Reference:
             if one.name in names:
                 one.variable.assign(weights[one.name])
 
-    def evaluate(self, batches: Sequence[Examples]) -> dict[str, float]:
-        """The loss and the metrics over all examples, by Keras's names for them."""
+    def evaluate(self, batches: Sequence[Examples]) -> tuple[list[float], dict[str, float]]:
+        """The loss of each batch, and the metrics over all examples by Keras's names for them."""
         self.keras.reset_metrics()
+        losses = []
         for batch in batches:
-            self.keras.test_step((self._inputs(batch), self._targets(batch)))
-        return {name: float(np.asarray(value)) for name, value in self.keras.get_metrics_result().items()}
+            inputs, targets = self._inputs(batch), self._targets(batch)
+            predicted = self.keras(inputs, training=False)
+            losses.append(float(self.keras.compute_loss(y=targets, y_pred=predicted, training=False)))
+            self.keras.compute_metrics(inputs, targets, predicted)
+        return losses, {name: float(np.asarray(value)) for name, value in self.keras.get_metrics_result().items()}
 
     def predict(self, batch: Examples) -> list[NDArray[Any]]:
         return [np.asarray(one) for one in keras.tree.flatten(self.keras(self._inputs(batch), training=False))]
@@ -286,7 +295,7 @@ def _state(runtime: PlanRuntime, reference: _Reference, idle: Sequence[str]) -> 
 
 def _evaluated(runtime: PlanRuntime, reference: _Reference, batches: Sequence[Examples]) -> dict[str, float]:
     sums = [runtime.evaluate_step(one) for one in batches]
-    mine, theirs = means(add_metrics(sums)), reference.evaluate(batches)
+    mine, (expected, theirs) = means(add_metrics(sums)), reference.evaluate(batches)
     parts = [name for name in theirs if name.endswith("_loss")] if len(reference.training.outputs) > 1 else []
     values = {name: value for name, value in theirs.items() if name not in {LOSS, *parts}}
     names = [name for name in runtime.manifest.metric_names if name != LOSS]
@@ -296,8 +305,7 @@ def _evaluated(runtime: PlanRuntime, reference: _Reference, batches: Sequence[Ex
     places = iter([name for name in values if name not in names])
     calls = {name: name if name in values else next(places) for name in names}
     # Batch by batch: over several, Keras weights a masked loss by examples, not by what the mask leaves of them.
-    pairs = zip(sums, batches, strict=True)
-    losses = [_relative(one[LOSS].mean, reference.evaluate([batch])[LOSS], 0.01) for one, batch in pairs]
+    losses = [_relative(one[LOSS].mean, loss, 0.01) for one, loss in zip(sums, expected, strict=True)]
     # A ratio that nothing was counted for is left out of the sums; Keras calls it zero.
     metrics = {name: _relative(mine.get(name, 0.0), values[call], 0.01) for name, call in calls.items()}
     return {LOSS: max(losses)} | metrics

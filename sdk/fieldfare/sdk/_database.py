@@ -3,10 +3,11 @@
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fieldfare.core.errors import NotFoundError, StorageError
 from fieldfare.core.files import OWNER_ONLY
@@ -113,6 +114,37 @@ def open_database(path: Path, what: str, application_id: int, *, durable: bool =
         connection.close()
         raise StorageError(f"{path} is not {what}: it belongs to another program")
     return connection
+
+
+def migrate(
+    connection: sqlite3.Connection, version: int, statements: Sequence[str], parameters: Mapping[str, Any] | None = None
+) -> None:
+    """Bring a file of the version before to this one, in one transaction.
+
+    Args:
+        connection: an open database.
+        version: this one.
+        statements: what makes one of the other.
+        parameters: what statements name, such as `:now`.
+
+    Raises:
+        StorageError: the file is of a later version.
+    """
+    if _version(connection) == version:
+        return
+    with transaction(connection):
+        # Looked at again: another process may have been faster.
+        found = _version(connection)
+        if found > version:
+            raise StorageError(f"it is of version {found}, and this fieldfare knows {version}: update fieldfare")
+        if found < version:
+            for statement in statements:
+                connection.execute(statement, parameters or {})
+            connection.execute(f"PRAGMA user_version = {version}")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 @dataclass(frozen=True, slots=True)

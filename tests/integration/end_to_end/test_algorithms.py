@@ -33,6 +33,8 @@ COHORT = CohortSpec(DEVICES, DEVICES, 1.0, timedelta(seconds=60), timedelta(seco
 
 
 def task(aggregation: AggregationSpec, **local) -> TaskSpec:
+    # One gradient makes no passes.
+    epochs = 1 if aggregation.algorithm is Algorithm.DSGD else 2
     return TaskSpec(
         "algorithms",
         "gardens",
@@ -40,7 +42,7 @@ def task(aggregation: AggregationSpec, **local) -> TaskSpec:
         training=COHORT,
         evaluation=COHORT,
         evaluate_every=0,
-        local=LocalTrainingSpec(epochs=2, learning_rate=0.05, **local),
+        local=LocalTrainingSpec(epochs=epochs, learning_rate=0.05, **local),
         aggregation=aggregation,
     )
 

@@ -136,7 +136,7 @@ def test_one_full_batch_step_of_averaging_is_distributed_sgd(plan, stores, train
     local = replace(SPEC.local, epochs=1, max_steps=1)
     _, averaged = train(replace(SPEC, local=local))
     step = AggregationSpec(Algorithm.DSGD, server_learning_rate=plan[1].learning_rate, max_abs_value=16.0)
-    _, distributed = train(replace(SPEC, local=local, aggregation=step))
+    _, distributed = train(replace(SPEC, local=replace(local, max_steps=0), aggregation=step))
     assert max(store.count(held_out=False) for store in stores) <= plan[1].batch_size
     np.testing.assert_allclose(averaged, distributed, rtol=0, atol=1e-6)
     assert np.abs(averaged - initial(plan)).max() > 0.01

@@ -198,6 +198,8 @@ def target(metric: str = "loss", value: float = 1.0, **changes) -> TaskSpec:
         ("local.batch_size", "to 65536", lambda: local(batch_size=-1)),
         ("local.max_seconds", r"0 \(no limit\) to 604800", lambda: local(max_seconds=604_801)),
         ("local.max_seconds", "to 604800", lambda: local(max_seconds=-1)),
+        ("local.epochs", "no effect with DSGD", lambda: gradients(epochs=2)),
+        ("local.max_steps", "no effect with DSGD", lambda: gradients(max_steps=1)),
         ("local.batch_size", "no effect with DSGD", lambda: gradients(batch_size=1)),
         ("local.shuffle", "no effect with DSGD", lambda: gradients(shuffle=False)),
         ("local.max_seconds", "no effect with DSGD", lambda: gradients(max_seconds=1)),

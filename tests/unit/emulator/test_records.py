@@ -22,7 +22,6 @@ from fieldfare.emulator.records import (
     reported_metrics,
 )
 from fieldfare.emulator.simulation import Ending, Fate, Flight
-from fieldfare.emulator.simulation._flights import split_time
 from fieldfare.protos.v1 import aggregator_pb2
 
 METRICS = ("accuracy", "loss")
@@ -44,10 +43,11 @@ def ending(
     metrics: dict[str, float] | None = None,
 ) -> Ending:
     assignment = aggregator_pb2.Assignment(round_number=number, kind=kind)
+    assignment.checkpoint.size_bytes = 1000
     given = Ticket(bytes(16), bytes(16), number, kind, BEGAN)
     times = (BEGAN, BEGAN + seconds(took))
     parts = (seconds(took - 2), seconds(2))
-    flight = Flight(0, device, assignment, b"", given, *times, Fate.REPORTS, 1000, 50, *parts, energy_j=2.0)
+    flight = Flight(0, device, assignment, b"", given, *times, Fate.REPORTS, False, 50, *parts, energy_j=2.0)
     return Ending(flight, how, why, 7, metrics or {})
 
 
@@ -190,15 +190,6 @@ def test_magnitudes_of_durations() -> None:
     assert histogram.quantile(0.5) == pytest.approx(1.05, rel=0.1)
     assert np.isnan(LogHistogram().quantile(0.5))
     assert [len(one) for one in LogHistogram().filled()] == [0, 0]
-
-
-@pytest.mark.parametrize(
-    ("took", "expected"),
-    [(10.0, (5.0, 5.0)), (2.0, (0.0, 2.0)), (3.0, (0.0, 3.0)), (7.0, (4.0, 3.0)), (9.0, (5.0, 4.0)), (0.0, (0.0, 0.0))],
-)
-def test_what_a_part_that_was_cut_short_has_spent(took: float, expected: tuple[float, float]) -> None:
-    found = split_time(seconds(3), seconds(5), seconds(2), seconds(took))
-    assert tuple(one.total_seconds() for one in found) == expected
 
 
 def test_devices_may_measure_before_and_after() -> None:

@@ -41,13 +41,21 @@ def print_settings(settings: Any, head: str, about: type) -> str:
     defaults, sections = cls(), documentation(about)
     lines = [head]
     for section, group in itertools.groupby(keys_of(cls), lambda key: ".".join(key.path[:-1])):
+        keys = list(group)
         if section:
-            lines += [f"# {_sentence(sections.get(section, ''))}", f"[{section}]", ""]
-        for key in group:
+            told = sections.get(section) or _first_line(keys[0].owner)
+            lines += textwrap.wrap(_sentence(told), _WIDTH - 2, initial_indent="# ", subsequent_indent="# ")
+            lines += [f"[{section}]", ""]
+        for key in keys:
             told = _sentence(documentation(key.owner).get(key.path[-1], ""))
             lines += textwrap.wrap(told, _WIDTH - 2, initial_indent="# ", subsequent_indent="# ")
             lines += [_line(key, key.value_in(settings), key.value_in(defaults)), ""]
     return "\n".join(lines)
+
+
+def _first_line(cls: type) -> str:
+    """What a section inside of a section is for."""
+    return (inspect.getdoc(cls) or "").partition("\n")[0]
 
 
 def _line(key: Key, value: Any, default: Any) -> str:

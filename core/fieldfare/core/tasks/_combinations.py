@@ -48,7 +48,7 @@ def _check_users(aggregation: AggregationSpec) -> None:
 def _check_dsgd(local: LocalTrainingSpec) -> None:
     """The mean gradient over all examples takes no steps, and ends when it has seen them all."""
     defaults = LocalTrainingSpec()
-    for key in ("batch_size", "shuffle", "max_seconds", "local_metrics"):
+    for key in ("epochs", "max_steps", "batch_size", "shuffle", "max_seconds", "local_metrics"):
         same = getattr(local, key) == getattr(defaults, key)
         need(same, f"local.{key}", "has no effect with DSGD, which takes one gradient over all examples: leave it out")
 

@@ -1,59 +1,98 @@
-"""When devices are available: a window of each day."""
+"""When devices are available: a window of each day, or while conditions hold."""
 
+import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fieldfare.emulator.devices._cycles import Cycles, make_cycles, seconds_since_monday
+from fieldfare.emulator.devices._streams import WINDOWS
 from fieldfare.emulator.scenario import FleetSettings
 
 _DAY_S = 86_400.0
 _HOUR_S = 3_600.0
-_ALL = slice(None)
 
 
 @dataclass(frozen=True, slots=True)
 class Availability:
-    """Of every device of a fleet.
+    """Of every device of a fleet: each follows one of some patterns, at a shift of its own.
 
     Attributes:
-        begins_s: `(devices,)` float32: second of the day, UTC, at which the device becomes available.
-        lasts_s: for how long; a day or more: always.
+        cycles: the patterns.
+        until_s: `(pieces,)` float64: where devices are available, the moment until which they are so without a pause,
+            counted from the pattern's beginning, perhaps beyond its end, infinite for always; 0 where they are not.
+        pattern: `(devices,)` int32.
+        shift_s: `(devices,)` float64: what is added to the seconds since Monday, UTC, to come to the pattern's time.
     """
 
-    begins_s: NDArray[np.float32]
-    lasts_s: float
+    cycles: Cycles
+    until_s: NDArray[np.float64]
+    pattern: NDArray[np.int32]
+    shift_s: NDArray[np.float64]
 
-    def at(self, now: datetime, devices: NDArray[np.intp] | slice = _ALL) -> NDArray[np.bool_]:
-        """Who is available: of all devices, or of those that are named.
+    def at(self, now: datetime, devices: NDArray[np.integer] | None = None) -> NDArray[np.bool_]:
+        """`(n,)`: who is available.
 
         Args:
             now: the emulated present.
-            devices: `(n,)`, their numbers.
+            devices: `(n,)`, whom to look at; default: all of them.
         """
-        begins_s = self.begins_s[devices]
-        if self.lasts_s >= _DAY_S:
-            return np.ones(len(begins_s), np.bool_)
-        since: NDArray[np.bool_] = np.mod(_second_of_day(now) - begins_s, _DAY_S) < self.lasts_s
-        return since
+        pattern, shift = self.pattern, self.shift_s
+        if devices is not None:
+            pattern, shift = pattern[devices], shift[devices]
+        if len(self.until_s) == 1 and math.isinf(self.until_s[0]):
+            return np.ones(len(pattern), np.bool_)
+        piece, within = self.cycles.find(pattern, seconds_since_monday(now) + shift)
+        available: NDArray[np.bool_] = within < self.until_s[piece]
+        return available
 
     def left(self, device: int, now: datetime) -> timedelta:
-        """How long a device that is available stays so."""
-        if self.lasts_s >= _DAY_S:
-            return timedelta.max
-        since = (_second_of_day(now) - float(self.begins_s[device])) % _DAY_S
-        # Never below zero: `at` counts in float32.
-        return timedelta(seconds=max(self.lasts_s - since, 0.0))
+        """How long a device that is available stays so; zero for one that is not."""
+        one = slice(device, device + 1)
+        piece, within = self.cycles.find(self.pattern[one], seconds_since_monday(now) + self.shift_s[one])
+        seconds = float(self.until_s[piece[0]] - within[0])
+        return timedelta.max if math.isinf(seconds) else timedelta(seconds=max(seconds, 0.0))
 
 
-def draw_availability(settings: FleetSettings, devices: int, seed: int) -> Availability:
-    """Draw when each device's window begins; the same every day."""
-    rng = np.random.default_rng([seed, 3])
-    spread = settings.available_spread.total_seconds()
-    begins = np.mod(rng.normal(settings.available_from * _HOUR_S, spread, devices), _DAY_S).astype(np.float32)
-    return Availability(begins, settings.available_for.total_seconds())
+def make_availability(
+    cycles: Cycles, holds: NDArray[np.bool_], pattern: NDArray[np.int32], shift_s: NDArray[np.float64]
+) -> Availability:
+    """From the pieces in which devices are available.
+
+    Args:
+        cycles: the patterns.
+        holds: `(pieces,)`.
+        pattern: `(devices,)`.
+        shift_s: `(devices,)`; see `Availability`.
+    """
+    until = np.zeros(len(holds))
+    for number, period in enumerate(cycles.period_s):
+        pieces = slice(cycles.first[number], cycles.first[number + 1])
+        until[pieces] = _until(cycles.begins_s[pieces], holds[pieces], float(period))
+    return Availability(cycles, until, pattern, shift_s)
 
 
-def _second_of_day(now: datetime) -> float:
-    return (now - now.replace(hour=0, minute=0, second=0, microsecond=0)).total_seconds()
+def window_availability(settings: FleetSettings, devices: int, seed: int) -> Availability:
+    """A window of each day, whose beginning is drawn for each device."""
+    rng = np.random.default_rng([seed, WINDOWS])
+    spread, lasts = settings.available_spread.total_seconds(), settings.available_for.total_seconds()
+    # To the second, so that moments are exact in floating point.
+    begins = np.round(rng.normal(settings.available_from * _HOUR_S, spread, devices))
+    always = lasts >= _DAY_S
+    cycles = make_cycles([_DAY_S], [np.array([0.0] if always else [0.0, lasts])])
+    pattern = np.zeros(devices, np.int32)
+    return make_availability(
+        cycles, np.array([True, False])[: len(cycles.begins_s)], pattern, settings.utc_offset_h * _HOUR_S - begins
+    )
+
+
+def _until(begins: NDArray[np.float64], holds: NDArray[np.bool_], period: float) -> NDArray[np.float64]:
+    if holds.all():
+        return np.full(len(holds), math.inf)
+    if not holds.any():
+        return np.zeros(len(holds))
+    stops = begins[~holds]
+    following = np.append(stops, stops[0] + period)[np.searchsorted(stops, begins)]
+    return np.where(holds, following, 0.0)

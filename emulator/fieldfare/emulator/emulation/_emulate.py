@@ -1,7 +1,7 @@
 """Runs a scenario and leaves its results in a folder."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +10,8 @@ from fieldfare.core.errors import PlanError
 from fieldfare.core.plans import Manifest, read_manifest
 from fieldfare.core.weights import total_size
 from fieldfare.emulator.data import load_table
-from fieldfare.emulator.devices import draw_availability, draw_traits
+from fieldfare.emulator.devices import draw_behaviour, too_small
 from fieldfare.emulator.partition import (
-    Partition,
     PartitionStatistics,
     labels_if_any,
     make_partition,
@@ -29,10 +28,12 @@ from fieldfare.emulator.simulation import (
     Simulation,
     SimulationState,
 )
+from fieldfare.emulator.wire import WireAggregator
 from fieldfare.emulator.workers import ProcessPool, WorkerSettings, write_examples
 from fieldfare.protos.v1 import task_pb2
 
 _AHEAD = 4
+_TRANSPORTS = {"memory": EmulatedAggregator, "grpc": WireAggregator}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Outcome:
         emulated_s: emulated seconds.
         seconds: seconds on this machine, from the first check-in.
         weights: bytes of the newest checkpoint.
+        excluded: why devices were never asked, to how many they were.
     """
 
     manifest: Manifest
@@ -60,6 +62,7 @@ class Outcome:
     emulated_s: float
     seconds: float
     weights: bytes
+    excluded: Mapping[str, int]
 
 
 def emulate(
@@ -92,14 +95,18 @@ def emulate(
     partition = make_partition(settings.partition, table, settings.seed)
     labels = labels_if_any(settings.partition, table.examples)
     statistics = partition_statistics(partition, labels, table.examples)
+    behaviour = draw_behaviour(settings.fleet, partition.devices, settings.seed)
+    exclusions = too_small(behaviour.memory_bytes, scenario.task, manifest)
+    fleet = EmulatedFleet(
+        behaviour, exclusions.fit, partition, manifest, dropout=settings.fleet.dropout, seed=settings.seed
+    )
     on_start(statistics)
     write_examples(folder / "examples", manifest.example_specs, table.examples, partition)
     clock = EmulatedClock()
     began, totals = clock(), Totals()
-    with EmulatedAggregator(folder / STATE, clock) as aggregator:
+    with _TRANSPORTS[settings.engine.transport](folder / STATE, clock) as aggregator:
         aggregator.submit(plan, scenario.task)
         worker = WorkerSettings(
-            plan=settings.plan.absolute(),
             examples=folder / "examples",
             artifacts=aggregator.artifacts,
             population=scenario.task.population,
@@ -118,7 +125,7 @@ def emulate(
         with ProcessPool(worker, settings.engine.workers, update_bytes, ahead, log) as pool:
             simulation = Simulation(
                 aggregator,
-                _fleet(scenario, partition, manifest),
+                fleet,
                 pool,
                 clock,
                 spec,
@@ -135,18 +142,8 @@ def emulate(
                 rows.close()
         seconds = elapsed() - started
         status = aggregator.status()
-        newest = (aggregator.artifacts / status.checkpoint.sha256.hex()).read_bytes()
+        newest = aggregator.weights()
     emulated_s = (clock() - began).total_seconds()
-    return Outcome(manifest, statistics, status, ended, metrics, totals, emulated_s, seconds, newest)
-
-
-def _fleet(scenario: Scenario, partition: Partition, manifest: Manifest) -> EmulatedFleet:
-    settings = scenario.settings
-    return EmulatedFleet(
-        draw_traits(settings.fleet, partition.devices, settings.seed),
-        draw_availability(settings.fleet, partition.devices, settings.seed),
-        partition,
-        manifest,
-        dropout=settings.fleet.dropout,
-        seed=settings.seed,
+    return Outcome(
+        manifest, statistics, status, ended, metrics, totals, emulated_s, seconds, newest, exclusions.reasons
     )

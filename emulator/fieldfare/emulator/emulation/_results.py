@@ -71,6 +71,7 @@ def _summary(scenario: Scenario, outcome: Outcome, rows: list[RoundRow]) -> dict
         "rounds": len(rows),
         "held_out": dict(rows[-1].held_out) if rows else {},
         "assignments": dict(totals.ended),
+        "excluded": dict(outcome.excluded),
         "bytes_up": totals.bytes_up,
         "bytes_down": totals.bytes_down,
         "energy_joules": round(totals.energy_j, 3),

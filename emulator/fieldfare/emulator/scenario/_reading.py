@@ -1,7 +1,7 @@
 """A scenario from TOML, and a commented one to begin with."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from fieldfare.core.configuration import build_settings, keys_of, parse_toml, pr
 from fieldfare.core.errors import ConfigError
 from fieldfare.core.files import read_small
 from fieldfare.core.tasks import task_spec_from_mapping
+from fieldfare.emulator.scenario._fleet import FleetSettings
 from fieldfare.emulator.scenario._scenario import Scenario, Settings
 
 SCENARIO_KEYS = tuple(key.name for key in keys_of(Settings))
@@ -74,12 +75,18 @@ def scenario_from_mapping(tree: Mapping[str, Any], folder: Path = Path()) -> Sce
         raise ConfigError(f"must be a table, got {task!r}", field="task")
     settings = build_settings(Settings, {key: value for key, value in tree.items() if key != "task"})
     data = replace(settings.data, source=folder / settings.data.source)
-    settings = replace(settings, plan=folder / settings.plan, data=data)
+    settings = replace(settings, plan=folder / settings.plan, data=data, fleet=_fleet_from(folder, settings.fleet))
     try:
         return Scenario(settings, task_spec_from_mapping({"name": "emulated", "population": "emulated", **task}))
     except ConfigError as error:
         problem = str(error).removeprefix(f"{error.field}: ")
         raise ConfigError(problem, field=f"task.{error.field}" if error.field else "task") from error
+
+
+def _fleet_from(folder: Path, fleet: FleetSettings) -> FleetSettings:
+    paths = {one.name: getattr(fleet.traces, one.name) for one in fields(fleet.traces)}
+    named = {name: folder / path for name, path in paths.items() if path is not None}
+    return replace(fleet, traces=replace(fleet.traces, **named))
 
 
 def print_scenario() -> str:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from fieldfare.core.errors import ConfigError
 from fieldfare.core.tasks import TaskSpec
-from fieldfare.emulator.scenario._sections import DataSettings, EngineSettings, FleetSettings, PartitionSettings
+from fieldfare.emulator.scenario._fleet import FleetSettings
+from fieldfare.emulator.scenario._sections import DataSettings, EngineSettings, PartitionSettings
 
 _LONGEST = timedelta(days=3650)
 

@@ -1,15 +1,14 @@
-"""The sections of a scenario, each with its defaults and its bounds."""
+"""Most sections of a scenario, each with its defaults and its bounds; `[fleet]` stands in a module of its own."""
 
-import math
 import re
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
 from fieldfare.core.errors import ConfigError
 
 PartitionKind = Literal["iid", "dirichlet", "shards", "quantity", "column"]
+TransportKind = Literal["memory", "grpc"]
 
 _TRAINER = re.compile(r"[\w.]+:\w+")
 _MOST_DEVICES = 10_000_000
@@ -84,54 +83,19 @@ class PartitionSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class FleetSettings:
-    """What the devices are like. Each device's speed and bandwidths are drawn once, from log-normal distributions.
-
-    Attributes:
-        examples_per_s: training examples that the median device works through in a second; evaluation counts a third.
-        download_mbit_s: of the median device.
-        upload_mbit_s: of the median device.
-        spread: sigma of the logarithms: with 0.5 a sixth of the devices is slower than 0.6 of the median; 0 for none.
-        latency: added to each download and each upload.
-        dropout: share of assignments after which nothing is heard of the device, at any moment of its work.
-        available_from: hour of the day, UTC, at which devices become available on average; with `available_for`.
-        available_for: how long a device is available each day; a day or more: always.
-        available_spread: standard deviation of the hour at which a device's time begins.
-    """
-
-    examples_per_s: float = 200.0
-    download_mbit_s: float = 20.0
-    upload_mbit_s: float = 5.0
-    spread: float = 0.5
-    latency: timedelta = timedelta(milliseconds=50)
-    dropout: float = 0.0
-    available_from: float = 23.0
-    available_for: timedelta = timedelta(days=1)
-    available_spread: timedelta = timedelta(hours=1)
-
-    def __post_init__(self) -> None:
-        section = "fleet"
-        for key in ("examples_per_s", "download_mbit_s", "upload_mbit_s"):
-            _need(0 < getattr(self, key) < math.inf, section, key, "must be above 0")
-        _need(0 <= self.spread <= 3, section, "spread", "must be 0 to 3")  # noqa: PLR2004
-        _need(timedelta(0) <= self.latency <= timedelta(minutes=1), section, "latency", "must be 0 to 1min")
-        _need(0 <= self.dropout < 1, section, "dropout", "must be 0 to below 1")
-        _need(0 <= self.available_from < 24, section, "available_from", "must be 0 to below 24")  # noqa: PLR2004
-        _need(self.available_for > timedelta(0), section, "available_for", "must be above 0")
-        _need(self.available_spread >= timedelta(0), section, "available_spread", "must not be negative")
-
-
-@dataclass(frozen=True, slots=True)
 class EngineSettings:
     """What runs the devices. Only another trainer changes the result.
 
     Attributes:
         workers: processes that train.
+        transport: how devices reach the aggregator: "memory": calls within this process; "grpc": what ships, over a
+            socket of this machine, slower.
         trainer: "module:name" of a callable without arguments that makes each worker's `fieldfare.sdk.LocalTrainer`;
             the default is what devices run.
     """
 
     workers: int = 2
+    transport: TransportKind = "memory"
     trainer: str = "fieldfare.sdk.training:LiteRtTrainer"
 
     def __post_init__(self) -> None:

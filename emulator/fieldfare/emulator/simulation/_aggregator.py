@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 from fieldfare.aggregator import ServerSettings
 from fieldfare.aggregator.engine import Engine, Event, Incoming, Standing
 from fieldfare.aggregator.storage import FolderBlobStore, StateFolder, open_sqlite
-from fieldfare.core.encodings import KNOWN_STAGES
 from fieldfare.core.errors import UpdateError
 from fieldfare.core.plans import Manifest, PlanRuntime
 from fieldfare.core.rounds import Ticket
 from fieldfare.core.sessions import Ended
-from fieldfare.core.tasks import DEVICE_ALGORITHMS, TaskSpec
+from fieldfare.core.tasks import TaskSpec
 from fieldfare.core.weights import pack_weights, sha256
+from fieldfare.emulator.devices import capabilities
 from fieldfare.emulator.simulation._clock import EmulatedClock
+from fieldfare.emulator.simulation._flights import Flight
 from fieldfare.emulator.workers import Done
 from fieldfare.protos.v1 import admin_pb2, aggregator_pb2, task_pb2, tensors_pb2
 
@@ -51,11 +52,7 @@ class EmulatedAggregator:
         )
         self._engine.start()
         self._task, self._holds = "", False
-        self._capabilities = aggregator_pb2.Capabilities(
-            protocol_version=1,
-            encoding_stages=KNOWN_STAGES,
-            algorithms=[one.value for one in DEVICE_ALGORITHMS],
-        )
+        self._capabilities = capabilities(0)
 
     @property
     def artifacts(self) -> Path:
@@ -132,6 +129,11 @@ class EmulatedAggregator:
         """The task, with its rounds above a number."""
         return self._engine.get_task(self._task, rounds_after)
 
+    def weights(self) -> bytes:
+        """The newest checkpoint."""
+        newest = self.status().checkpoint
+        return self._engine.read_artifact(newest.sha256, 0, newest.size_bytes)
+
     def close(self) -> None:
         """Close the storage."""
         self._database.close()
@@ -153,11 +155,7 @@ class EmulatedAggregator:
 
     def check_in(self, population: str, device_id: bytes, memory_bytes: int) -> aggregator_pb2.CheckInResponse:
         """Offer a device."""
-        capabilities = self._capabilities
-        capabilities.memory_bytes = memory_bytes
-        return self._engine.check_in(
-            aggregator_pb2.CheckInRequest(population=population, device_id=device_id, capabilities=capabilities)
-        )
+        return self._engine.check_in(self._request(population, device_id, memory_bytes))
 
     def ticket_of(self, assignment: aggregator_pb2.Assignment, device_id: bytes) -> Ticket:
         """The ticket that came with an assignment, opened.
@@ -168,9 +166,9 @@ class EmulatedAggregator:
         header = aggregator_pb2.ReportHeader(ticket=assignment.ticket, device_id=device_id)
         return self._engine.reports.read_ticket(header)
 
-    def count_download(self, ticket: Ticket, nbytes: int) -> None:
-        """So many bytes went out under the ticket."""
-        self._engine.count_download(ticket, nbytes)
+    def download(self, flight: Flight) -> None:
+        """The device fetches what its assignment needs."""
+        self._engine.count_download(flight.ticket, flight.bytes_down)
 
     def is_wanted(self, ticket: Ticket) -> bool:
         """Whether a report for the assignment could still be counted."""
@@ -201,13 +199,16 @@ class EmulatedAggregator:
         reports.count_stray(ticket, late=True)
         return Ended.LATE, ""
 
-    def late(self, ticket: Ticket) -> None:
+    def late(self, flight: Flight) -> None:
         """A report comes that is not wanted any more."""
-        self._engine.reports.count_stray(ticket, late=True)
+        self._engine.reports.count_stray(flight.ticket, late=True)
 
-    def leave(self, ticket: Ticket) -> None:
+    def leave(self, flight: Flight) -> None:
         """The device gives up, since its conditions do not hold any more, and says so."""
-        self._engine.reports.withdraw(ticket)
+        if self._standing(flight.ticket) is Standing.ABSENT:
+            self._engine.reports.withdraw(flight.ticket)
+        else:
+            self._engine.reports.count_stray(flight.ticket, late=True)
 
     def carry(self, tickets: Iterable[Ticket]) -> None:
         """After a restart: these devices are at work, as the aggregator knew before."""
@@ -216,6 +217,11 @@ class EmulatedAggregator:
     def is_counted(self, ticket: Ticket) -> bool:
         """Whether the report for the assignment is in a committed round."""
         return self._standing(ticket) is Standing.COUNTED
+
+    def _request(self, population: str, device_id: bytes, memory_bytes: int) -> aggregator_pb2.CheckInRequest:
+        capabilities = self._capabilities
+        capabilities.memory_bytes = memory_bytes
+        return aggregator_pb2.CheckInRequest(population=population, device_id=device_id, capabilities=capabilities)
 
     def _standing(self, ticket: Ticket) -> Standing:
         reports = self._engine.reports

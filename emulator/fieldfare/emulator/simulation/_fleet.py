@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,9 @@ from fieldfare.core.plans import Manifest
 from fieldfare.core.rounds import Ticket
 from fieldfare.core.tasks import Algorithm, NextRound
 from fieldfare.core.weights import total_size
-from fieldfare.emulator.devices import Availability, Traits
+from fieldfare.emulator.devices import Behaviour, Load
 from fieldfare.emulator.partition import Partition
-from fieldfare.emulator.simulation._flights import Fate, Flight, split_time
+from fieldfare.emulator.simulation._flights import Fate, Flight, artifacts_of
 from fieldfare.protos.v1 import aggregator_pb2
 
 # Header, metrics and trailer of a report; a tenth of a percent of a small model's update.
@@ -27,8 +27,8 @@ class EmulatedFleet:
     """All devices of an emulation.
 
     Args:
-        traits: speed and bandwidths.
-        availability: when they can work.
+        behaviour: what they are like.
+        fit: `(devices,)` bool: who is ever asked.
         partition: how many examples each has.
         manifest: of the task's plan.
         dropout: share of assignments after which nothing more is heard.
@@ -37,15 +37,15 @@ class EmulatedFleet:
 
     def __init__(
         self,
-        traits: Traits,
-        availability: Availability,
+        behaviour: Behaviour,
+        fit: NDArray[np.bool_],
         partition: Partition,
         manifest: Manifest,
         *,
         dropout: float,
         seed: int,
     ) -> None:
-        self._traits, self._availability, self._partition = traits, availability, partition
+        self._behaviour, self._fit, self._partition = behaviour, fit, partition
         self._manifest, self._dropout, self._seed = manifest, dropout, seed
         self._training = partition.training
         self._busy = np.zeros(partition.devices, np.bool_)
@@ -69,6 +69,10 @@ class EmulatedFleet:
         for flight in flights:
             self._busy[flight.device] = True
 
+    def memory_bytes(self, device: int) -> int:
+        """What it says of itself at check-in."""
+        return int(self._behaviour.memory_bytes[device])
+
     def device_id(self, device: int) -> bytes:
         """16 bytes, the same in every emulation with this seed."""
         return hashlib.sha256(f"{self._seed}/{device}".encode()).digest()[:16]
@@ -83,8 +87,9 @@ class EmulatedFleet:
         drawn: NDArray[np.intp] = np.empty(0, np.intp)
         if self._partition.devices > _DRAWN:
             drawn = np.array(list(dict.fromkeys(rng.integers(0, self._partition.devices, _DRAWN).tolist())), np.intp)
-            yield from drawn[self._availability.at(now, drawn) & ~self._busy[drawn]].tolist()
-        free = self._availability.at(now) & ~self._busy
+            asked = self._behaviour.availability.at(now, drawn) & self._fit[drawn] & ~self._busy[drawn]
+            yield from drawn[asked].tolist()
+        free = self._behaviour.availability.at(now) & self._fit & ~self._busy
         free[drawn] = False
         yield from rng.permutation(np.flatnonzero(free)).tolist()
 
@@ -93,41 +98,52 @@ class EmulatedFleet:
     ) -> Flight:
         """The device takes the assignment; what becomes of it is drawn here."""
         assignment = answer.assignment
-        artifacts = [assignment.checkpoint]
-        if assignment.HasField("control"):
-            artifacts.append(assignment.control)
-        if not self._has_plan[device]:
-            artifacts.append(assignment.plan)
+        fetches_plan = not self._has_plan[device]
+        artifacts = artifacts_of(assignment, with_plan=fetches_plan)
         down, up = sum(one.size_bytes for one in artifacts), self._report_bytes(assignment)
-        work = self._work(device, assignment)
-        parts = self._traits.download(device, down), work, self._traits.upload(device, up)
-        took = sum(parts, timedelta(0))
+        load = Load(down, self._passes(device, assignment), assignment.kind == _TRAINING, up)
+        course = self._behaviour.course(device, now, load)
+        took = course.takes
         chance = np.random.default_rng([self._seed, 5, number]).random(2)
-        fate, left = Fate.REPORTS, self._availability.left(device, now)
+        fate, left = Fate.REPORTS, self._behaviour.availability.left(device, now)
         if chance[0] < self._dropout:
             fate, took = Fate.DROPS, took * float(chance[1])
         if left < took:
             fate, took = Fate.LEAVES, left
+        spent = self._behaviour.spent(device, course, took)
         self._busy[device] = True
-        self._has_plan[device] = True
-        compute, transfer = split_time(*parts, took)
-        told = answer.SerializeToString()
-        return Flight(number, device, assignment, told, ticket, now, now + took, fate, down, up, compute, transfer)
+        self._has_plan[device] |= spent.download == course.download
+        return Flight(
+            number=number,
+            device=device,
+            assignment=assignment,
+            answer=answer.SerializeToString(),
+            ticket=ticket,
+            began=now,
+            ends=now + took,
+            fate=fate,
+            fetches_plan=fetches_plan,
+            bytes_up=up,
+            compute=spent.work,
+            transfer=spent.download + spent.upload,
+            energy_j=spent.energy_j,
+        )
 
     def land(self, flight: Flight) -> None:
         """The device is free again."""
         self._busy[flight.device] = False
 
-    def _work(self, device: int, assignment: aggregator_pb2.Assignment) -> timedelta:
+    def _passes(self, device: int, assignment: aggregator_pb2.Assignment) -> int:
+        """Examples to work through, each pass counted."""
         local = assignment.local
         if assignment.kind != _TRAINING:
-            return self._traits.compute(device, int(self._partition.held_out[device]), training=False)
+            return int(self._partition.held_out[device])
         examples = min(int(self._training[device]), local.max_examples)
         passes = examples if assignment.algorithm == Algorithm.DSGD.value else examples * local.epochs
         if local.max_steps:
             batch = local.batch_size or self._manifest.batch_size
             passes = min(passes, local.max_steps * batch)
-        return self._traits.compute(device, passes, training=True)
+        return passes
 
     def _report_bytes(self, assignment: aggregator_pb2.Assignment) -> int:
         if assignment.kind != _TRAINING:

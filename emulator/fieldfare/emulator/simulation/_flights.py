@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from fieldfare.core.rounds import Ticket
-from fieldfare.protos.v1 import aggregator_pb2
+from fieldfare.protos.v1 import aggregator_pb2, tensors_pb2
 
 
 class Fate(Enum):
@@ -30,11 +30,11 @@ class Flight:
         began: when it was given.
         ends: when it reports, drops out or leaves.
         fate: which of them.
-        bytes_down: artifacts that it fetches.
+        fetches_plan: whether it has to fetch the plan too.
         bytes_up: what its report comes to.
         compute: of its time, what goes into training or evaluating.
         transfer: of its time, what goes into downloads and the upload.
-        energy_j: joules that its part takes; 0 where no energy is emulated.
+        energy_j: joules that it takes the device.
     """
 
     number: int
@@ -45,11 +45,31 @@ class Flight:
     began: datetime
     ends: datetime
     fate: Fate
-    bytes_down: int
+    fetches_plan: bool
     bytes_up: int
     compute: timedelta
     transfer: timedelta
-    energy_j: float = 0.0
+    energy_j: float
+
+    @property
+    def artifacts(self) -> list[tensors_pb2.ArtifactRef]:
+        """What the device fetches."""
+        return artifacts_of(self.assignment, with_plan=self.fetches_plan)
+
+    @property
+    def bytes_down(self) -> int:
+        """What these come to."""
+        return sum(one.size_bytes for one in self.artifacts)
+
+
+def artifacts_of(assignment: aggregator_pb2.Assignment, *, with_plan: bool) -> list[tensors_pb2.ArtifactRef]:
+    """What a device needs for an assignment."""
+    found = [assignment.checkpoint]
+    if assignment.HasField("control"):
+        found.append(assignment.control)
+    if with_plan:
+        found.append(assignment.plan)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +89,3 @@ class Ending:
     why: str = ""
     examples: int = 0
     metrics: Mapping[str, float] = field(default_factory=dict)
-
-
-def split_time(down: timedelta, work: timedelta, up: timedelta, took: timedelta) -> tuple[timedelta, timedelta]:
-    """What a part that ended after `took` has spent computing and transferring.
-
-    Args:
-        down: how long its downloads take, which come first.
-        work: how long its computing takes, which comes next.
-        up: how long its upload takes.
-        took: all of the time that it had; not above the sum of the three.
-    """
-    nothing = timedelta(0)
-    computed = min(max(took - down, nothing), work)
-    return computed, min(took, down) + min(max(took - down - work, nothing), up)

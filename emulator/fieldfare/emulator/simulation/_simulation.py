@@ -22,7 +22,6 @@ from fieldfare.protos.v1 import aggregator_pb2
 _TICK = timedelta(milliseconds=1)
 _LOOK_AGAIN = timedelta(minutes=1)
 _MOST_REFUSED = 1000
-_MEMORY_BYTES = 2**32
 _TRAINING = NextRound.TRAINING.value
 _ENDS_ROUND = {EventKind.COMMITTED, EventKind.EVALUATED, EventKind.ABANDONED}
 
@@ -147,7 +146,7 @@ class Simulation:
         refused = 0
         for device in self._fleet.offered(now, rng):
             device_id = self._fleet.device_id(device)
-            response = self._aggregator.check_in(population, device_id, _MEMORY_BYTES)
+            response = self._aggregator.check_in(population, device_id, self._fleet.memory_bytes(device))
             if response.WhichOneof("answer") == "assignment":
                 self._depart(device, response, self._aggregator.ticket_of(response.assignment, device_id), now)
             else:
@@ -158,7 +157,7 @@ class Simulation:
     def _depart(self, device: int, answer: aggregator_pb2.CheckInResponse, ticket: Ticket, now: datetime) -> None:
         flight = self._fleet.depart(self._departed, device, answer, ticket, now)
         self._departed += 1
-        self._aggregator.count_download(flight.ticket, flight.bytes_down)
+        self._aggregator.download(flight)
         heapq.heappush(self._flights, (flight.ends, flight.number, flight))
         if flight.fate is Fate.REPORTS:
             heapq.heappush(self._not_put, (flight.ends, flight.number, flight))
@@ -197,7 +196,7 @@ class Simulation:
         if self._not_put and self._not_put[0][1] == flight.number:
             heapq.heappop(self._not_put)
         if flight.fate is Fate.LEAVES:
-            self._aggregator.leave(flight.ticket)
+            self._aggregator.leave(flight)
             ending = Ending(flight, "left", "its hours were over")
         elif flight.fate is Fate.DROPS:
             if flight.ticket.report_by > self._clock():
@@ -209,7 +208,7 @@ class Simulation:
             if flight.number in self._put:
                 self._put.discard(flight.number)
                 self._workers.drop(flight.number)
-            self._aggregator.late(flight.ticket)
+            self._aggregator.late(flight)
             ending = Ending(flight, Ended.LATE.name.lower())
         self._on_end(ending)
 

@@ -1,18 +1,20 @@
 """Where devices do their work: processes of this machine. Which of them does it changes no bit of the result."""
 
 from fieldfare.emulator.workers._device_worker import DeviceWorker, WorkerSettings
-from fieldfare.emulator.workers._examples import FleetExamples, write_examples
+from fieldfare.emulator.workers._examples import FleetArrays, FleetExamples, read_examples, write_examples
 from fieldfare.emulator.workers._orders import Done, Order, Workers, WorkersError
 from fieldfare.emulator.workers._pool import ProcessPool
 
 __all__ = [
     "DeviceWorker",
     "Done",
+    "FleetArrays",
     "FleetExamples",
     "Order",
     "ProcessPool",
     "WorkerSettings",
     "Workers",
     "WorkersError",
+    "read_examples",
     "write_examples",
 ]

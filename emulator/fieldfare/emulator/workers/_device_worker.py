@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldfare.core.errors import ConfigError, ProtocolError
-from fieldfare.core.plans import read_manifest
+from fieldfare.core.plans import Manifest, read_manifest
 from fieldfare.core.sessions import (
     Assignment,
     CheckIn,
@@ -25,7 +25,7 @@ from fieldfare.core.sessions import (
     WorkResult,
     participate,
 )
-from fieldfare.emulator.workers._examples import FleetExamples
+from fieldfare.emulator.workers._examples import FleetArrays, FleetExamples
 from fieldfare.emulator.workers._orders import Done, Order
 from fieldfare.protos.v1 import aggregator_pb2
 from fieldfare.sdk.training import Job, LocalTrainer, do_work
@@ -36,7 +36,6 @@ class WorkerSettings:
     """What a worker process is told once.
 
     Attributes:
-        plan: the task's plan.
         examples: folder of `write_examples`.
         artifacts: folder in which plans and checkpoints lie under the hexadecimal digest of their content.
         population: what the devices check in for.
@@ -44,7 +43,6 @@ class WorkerSettings:
         trainer: "module:name" of a callable without arguments that makes a `LocalTrainer`.
     """
 
-    plan: Path
     examples: Path
     artifacts: Path
     population: str
@@ -57,21 +55,26 @@ class DeviceWorker:
 
     Args:
         settings: what is the same for all of them.
+        arrays: the fleet's examples.
     """
 
-    def __init__(self, settings: WorkerSettings) -> None:
-        self._settings = settings
-        manifest = read_manifest(settings.plan)
-        self._examples = FleetExamples(settings.examples, manifest.example_specs)
+    def __init__(self, settings: WorkerSettings, arrays: FleetArrays) -> None:
+        self._settings, self._arrays = settings, arrays
         self._trainer = _make_trainer(settings.trainer)
-        self._weights = manifest.weight_specs
+        self._read: tuple[str, Manifest, FleetExamples] | None = None
 
     def carry_out(self, order: Order) -> Done:
         """The device's session up to its report, and what it would keep if it were told that this is counted."""
         identity = DeviceIdentity(
             self._settings.population, order.device_id, aggregator_pb2.Capabilities(), frozenset()
         )
-        session = participate(identity, lambda _: self._weights, kept=None, now=lambda: order.now, uniform=_no_jitter)
+        session = participate(
+            identity,
+            lambda assignment: self._plan_of(assignment)[0].weight_specs,
+            kept=None,
+            now=lambda: order.now,
+            uniform=_no_jitter,
+        )
         details: list[str] = []
         action: Any = next(session)
         while not isinstance(action, Send):
@@ -98,16 +101,24 @@ class DeviceWorker:
         return do_work(
             Job(
                 assignment,
-                self._settings.plan,
+                self._settings.artifacts / assignment.plan.hex,
                 self._settings.artifacts / assignment.checkpoint.hex,
                 None if control is None else self._settings.artifacts / control.hex,
             ),
             self._trainer,
-            self._examples.of(order.device),
+            self._plan_of(assignment)[1].of(order.device),
             rng=np.random.default_rng([self._settings.seed, 1, assignment.round_number, order.device]),
             interrupt=_never,
             own_control=own_control,
         )
+
+    def _plan_of(self, assignment: Assignment) -> tuple[Manifest, FleetExamples]:
+        """The plan is there once the first device has fetched it: later than this worker."""
+        plan = assignment.plan.hex
+        if self._read is None or self._read[0] != plan:
+            manifest = read_manifest(self._settings.artifacts / plan)
+            self._read = plan, manifest, FleetExamples(self._arrays, manifest.example_specs)
+        return self._read[1:]
 
 
 def _control_delta(session: Session) -> NDArray[np.float32] | None:

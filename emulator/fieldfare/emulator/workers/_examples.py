@@ -1,4 +1,4 @@
-"""The fleet's examples as files that every worker maps into its memory."""
+"""The fleet's examples: as files that workers map into their memory, and device by device."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _ROWS, _STARTS, _HELD_OUT = "rows.npy", "starts.npy", "held_out.npy"
 
 
 def write_examples(folder: Path, specs: Sequence[TensorSpec], examples: Examples, partition: Partition) -> None:
-    """Write what `FleetExamples` reads.
+    """Write what `read_examples` reads.
 
     Args:
         folder: made where it is absent.
@@ -31,21 +31,40 @@ def write_examples(folder: Path, specs: Sequence[TensorSpec], examples: Examples
         np.save(folder / name, array)
 
 
+@dataclass(frozen=True, slots=True)
+class FleetArrays:
+    """What `write_examples` wrote.
+
+    Attributes:
+        tensors: `(n, *shape)` each, in the order of their specs.
+        partition: whose they are.
+    """
+
+    tensors: tuple[NDArray[Any], ...]
+    partition: Partition
+
+
+def read_examples(folder: Path) -> FleetArrays:
+    """The arrays of a folder. Read from disk as they are needed; processes share the pages."""
+    count = sum(1 for _ in folder.glob("tensor-*.npy"))
+    tensors = tuple(np.load(folder / f"tensor-{index}.npy", mmap_mode="r") for index in range(count))
+    rows, starts, held_out = (np.load(folder / name, mmap_mode="r") for name in (_ROWS, _STARTS, _HELD_OUT))
+    return FleetArrays(tensors, Partition(rows, starts, held_out))
+
+
 class FleetExamples:
-    """The examples of every device. Read from disk as they are needed; processes share the pages.
+    """The examples of every device.
 
     Args:
-        folder: what `write_examples` wrote.
+        arrays: all of them.
         specs: of one example.
     """
 
-    def __init__(self, folder: Path, specs: Sequence[TensorSpec]) -> None:
+    def __init__(self, arrays: FleetArrays, specs: Sequence[TensorSpec]) -> None:
         self._specs = tuple(specs)
-        self._tensors: dict[str, NDArray[Any]] = {
-            spec.name: np.load(folder / f"tensor-{index}.npy", mmap_mode="r") for index, spec in enumerate(specs)
-        }
-        rows, starts, held_out = (np.load(folder / name, mmap_mode="r") for name in (_ROWS, _STARTS, _HELD_OUT))
-        self._partition = Partition(rows, starts, held_out)
+        names = (spec.name for spec in specs)
+        self._tensors: dict[str, NDArray[Any]] = dict(zip(names, arrays.tensors, strict=True))
+        self._partition = arrays.partition
 
     def of(self, device: int) -> "DeviceExamples":
         """One device's examples, by its number from 0."""

@@ -8,6 +8,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from fieldfare.emulator.workers._device_worker import DeviceWorker, WorkerSettings
+from fieldfare.emulator.workers._examples import read_examples
 from fieldfare.emulator.workers._orders import Done
 from fieldfare.emulator.workers._slots import Slots
 
@@ -32,7 +33,7 @@ def run_worker(settings: WorkerSettings, pipe: Connection, slots: Slots, log: Pa
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with log.open("ab") as target:
         os.dup2(target.fileno(), sys.stderr.fileno())
-    worker = DeviceWorker(settings)
+    worker = DeviceWorker(settings, read_examples(settings.examples))
     while True:
         try:
             order, slot = pipe.recv()

@@ -2,8 +2,7 @@
 
 import sqlite3
 
-from fieldfare.core.errors import StorageError
-from fieldfare.sdk._database import transaction
+from fieldfare.sdk import _database
 from fieldfare.sdk.ledger._entries import FOLDABLE
 
 APPLICATION_ID = 0x46464C47  # "FFLG"
@@ -71,18 +70,4 @@ def migrate(connection: sqlite3.Connection) -> None:
     Raises:
         StorageError: the file is of a later version.
     """
-    if _version(connection) == VERSION:
-        return
-    with transaction(connection):
-        # Looked at again: another process may have been faster.
-        version = _version(connection)
-        if version > VERSION:
-            raise StorageError(f"it is of version {version}, and this fieldfare knows {VERSION}: update fieldfare")
-        if version < VERSION:
-            for statement in _FROM_0:
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {VERSION}")
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+    _database.migrate(connection, VERSION, _FROM_0)

@@ -57,22 +57,23 @@ class StoreLimits:
         """The earliest time, in microseconds, that is not over age at `now`; as early as can be without a limit."""
         return -(2**62) if self.max_age is None else now - self.max_age // _MICROSECOND
 
-    def to_bytes(self) -> bytes:
-        """As the store keeps them."""
-        fields: dict[str, Any] = asdict(self)
-        fields["max_age"] = None if self.max_age is None else self.max_age // _MICROSECOND
-        return json.dumps(fields).encode()
 
-    @classmethod
-    def from_bytes(cls, content: bytes) -> "StoreLimits":
-        """The inverse.
+def limits_to_bytes(limits: StoreLimits) -> bytes:
+    """As the store keeps them."""
+    fields: dict[str, Any] = asdict(limits)
+    fields["max_age"] = None if limits.max_age is None else limits.max_age // _MICROSECOND
+    return json.dumps(fields).encode()
 
-        Raises:
-            ValueError, TypeError, ConfigError: damaged.
-        """
-        fields = json.loads(content)
-        age = fields.pop("max_age")
-        return cls(**fields, max_age=None if age is None else age * _MICROSECOND)
+
+def limits_from_bytes(content: bytes) -> StoreLimits:
+    """The inverse.
+
+    Raises:
+        ValueError, TypeError, ConfigError: damaged.
+    """
+    fields = json.loads(content)
+    age = fields.pop("max_age")
+    return StoreLimits(**fields, max_age=None if age is None else age * _MICROSECOND)
 
 
 def micros(time: datetime) -> int:

@@ -10,9 +10,9 @@ from google.protobuf.message import DecodeError
 from fieldfare.core.errors import ConfigError, StorageError, WeightsError
 from fieldfare.core.weights import TensorSpec, specs_from_proto, specs_to_proto
 from fieldfare.protos.v1 import tensors_pb2
-from fieldfare.sdk._database import transaction
+from fieldfare.sdk import _database
 from fieldfare.sdk.store._holdout import HoldOut
-from fieldfare.sdk.store._limits import StoreLimits
+from fieldfare.sdk.store._limits import StoreLimits, limits_from_bytes
 
 APPLICATION_ID = 0x46464558  # "FFEX"
 VERSION = 1
@@ -84,17 +84,7 @@ def migrate(connection: sqlite3.Connection, now: int) -> None:
     Raises:
         StorageError: the file is of a later version.
     """
-    if _version(connection) == VERSION:
-        return
-    with transaction(connection):
-        # Looked at again: another process may have been faster.
-        version = _version(connection)
-        if version > VERSION:
-            raise StorageError(f"it is of version {version}, and this fieldfare knows {VERSION}: update fieldfare")
-        if version < VERSION:
-            for statement in _FROM_0:
-                connection.execute(statement, {"now": now} if ":now" in statement else {})
-            connection.execute(f"PRAGMA user_version = {VERSION}")
+    _database.migrate(connection, VERSION, _FROM_0, {"now": now})
 
 
 def read_kind(connection: sqlite3.Connection) -> Kind:
@@ -119,7 +109,7 @@ def read_limits(connection: sqlite3.Connection) -> StoreLimits:
     """
     content = read_property(connection, LIMITS)
     try:
-        return StoreLimits() if content is None else StoreLimits.from_bytes(content)
+        return StoreLimits() if content is None else limits_from_bytes(content)
     except (KeyError, ValueError, TypeError, ConfigError) as error:
         raise StorageError("its limits cannot be read: it is damaged") from error
 
@@ -143,7 +133,3 @@ def note_unswept(connection: sqlite3.Connection) -> None:
 def words(specs: Sequence[TensorSpec]) -> str:
     """Specs in a message."""
     return ", ".join(f"{spec.name} {spec.dtype}{list(spec.shape)}" for spec in specs)
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])

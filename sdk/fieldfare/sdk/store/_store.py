@@ -17,7 +17,7 @@ from fieldfare.sdk import _database
 from fieldfare.sdk._database import storage_errors, transaction
 from fieldfare.sdk.store import _schema, _tables
 from fieldfare.sdk.store._holdout import HoldOut
-from fieldfare.sdk.store._limits import StoreLimits, micros, moment
+from fieldfare.sdk.store._limits import StoreLimits, limits_to_bytes, micros, moment
 from fieldfare.sdk.store._names import check_collection, check_key
 from fieldfare.sdk.store._rows import as_arrays, one_example, pack_rows, row_bytes, unpack_rows
 from fieldfare.sdk.store._schema import DEFAULT_COLLECTION, Kind
@@ -144,7 +144,7 @@ class ExampleStore:
         """
         with self._writing() as connection:
             limits.examples_at_most(row_bytes(self.specs))
-            _schema.write_property(connection, _schema.LIMITS, limits.to_bytes())
+            _schema.write_property(connection, _schema.LIMITS, limits_to_bytes(limits))
             self._keep_to_limits(connection, limits)
 
     def add(self, example: Mapping[str, Any], *, key: str | None = None, collection: str = DEFAULT_COLLECTION) -> int:
