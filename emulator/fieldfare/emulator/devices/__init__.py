@@ -12,6 +12,7 @@ from fieldfare.emulator.devices._course import Course, Load, Spent
 from fieldfare.emulator.devices._drawing import draw_behaviour
 from fieldfare.emulator.devices._memory import Exclusions, too_small
 from fieldfare.emulator.devices._networks import Networks
+from fieldfare.emulator.devices._week import availability_by_hour
 
 __all__ = [
     "Availability",
@@ -21,6 +22,7 @@ __all__ = [
     "Load",
     "Networks",
     "Spent",
+    "availability_by_hour",
     "capabilities",
     "draw_behaviour",
     "too_small",

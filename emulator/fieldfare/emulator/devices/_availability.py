@@ -50,9 +50,9 @@ class Availability:
 
     def left(self, device: int, now: datetime) -> timedelta:
         """How long a device that is available stays so; zero for one that is not."""
-        one = slice(device, device + 1)
-        piece, within = self.cycles.find(self.pattern[one], seconds_since_monday(now) + self.shift_s[one])
-        seconds = float(self.until_s[piece[0]] - within[0])
+        moment = seconds_since_monday(now) + float(self.shift_s[device])
+        piece, within = self.cycles.find_one(int(self.pattern[device]), moment)
+        seconds = float(self.until_s[piece]) - within
         return timedelta.max if math.isinf(seconds) else timedelta(seconds=max(seconds, 0.0))
 
 

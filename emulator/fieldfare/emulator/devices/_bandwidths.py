@@ -49,8 +49,7 @@ class Bandwidths:
         if not nbytes:
             return 0.0
         direction = self.up if up else self.down
-        found, within = self.cycles.find(np.array([pattern]), np.array([moment_s]))
-        piece, start = int(found[0]), float(within[0])
+        piece, start = self.cycles.find_one(pattern, moment_s)
         begins = self.cycles.begins_s
         carried = float(direction.before[piece] + (start - begins[piece]) * direction.bytes_s[piece])
         total = float(direction.total[pattern])

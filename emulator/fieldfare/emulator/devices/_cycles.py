@@ -44,6 +44,12 @@ class Cycles:
         # Safe: a sum may round into the next pattern.
         return np.clip(piece, self.first[pattern], self.first[pattern + 1] - 1), within
 
+    def find_one(self, pattern: int, moment_s: float) -> tuple[int, float]:
+        """The same for one device, faster."""
+        within = moment_s % float(self.period_s[pattern])
+        pieces = slice(int(self.first[pattern]), int(self.first[pattern + 1]))
+        return pieces.start + int(self.begins_s[pieces].searchsorted(within, side="right")) - 1, within
+
 
 def make_cycles(periods_s: Sequence[float], begins_s: Sequence[NDArray[np.float64]]) -> Cycles:
     """Lay patterns side by side.

@@ -39,10 +39,9 @@ class Networks:
         """METERED or UNMETERED."""
         if self.states is None or self.followers is None:
             return self.otherwise
-        one = slice(device, device + 1)
-        moment = seconds_since_monday(now) + self.followers.shift_s[one]
-        piece, _ = self.states.cycles.find(self.followers.pattern[one], moment)
-        found = int(self.states.network[piece[0]])
+        moment = seconds_since_monday(now) + float(self.followers.shift_s[device])
+        piece, _ = self.states.cycles.find_one(int(self.followers.pattern[device]), moment)
+        found = int(self.states.network[piece])
         # Safe: a device without a network has left before it comes so far.
         return self.otherwise if found == NO_NETWORK else found
 

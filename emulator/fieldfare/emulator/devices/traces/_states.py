@@ -14,7 +14,7 @@ NETWORKS = ("none", "metered", "unmetered")
 _FLAGS = ("0", "1")
 # A Monday, by the devices' own clocks.
 _MONDAY = datetime(2024, 1, 1)  # noqa: DTZ001
-_DAY_S, _MOST_DAYS = 86_400.0, 366
+_DAY_S, _WEEK_S, _MOST_DAYS = 86_400.0, 7 * 86_400.0, 366
 
 
 def read_states(path: Path) -> tuple[States, np.ndarray[tuple[int], np.dtype[np.float64]]]:
@@ -24,7 +24,7 @@ def read_states(path: Path) -> tuple[States, np.ndarray[tuple[int], np.dtype[np.
         path: rows of a device stand together and in order, without gaps, over whole days.
 
     Returns:
-        The states, and `(patterns,)` the second of a Monday-to-Monday week at which each pattern begins.
+        The states, and `(patterns,)` the second of the week, from Monday on, at which each pattern begins.
 
     Raises:
         DataError: names the line and what to mend.
@@ -42,7 +42,7 @@ def read_states(path: Path) -> tuple[States, np.ndarray[tuple[int], np.dtype[np.
             )
         periods.append(last - first)
         begins.append(np.array([start - first for start, _ in times]))
-        starts.append(first)
+        starts.append(first % _WEEK_S)
         cells.extend(
             (row.choice("charging", _FLAGS), row.choice("network", NETWORKS), row.choice("idle", _FLAGS))
             for row in rows
