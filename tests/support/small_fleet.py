@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,18 @@ from tests.support.tiny_plan import tiny_plan
 DEVICES = 12
 
 
-def write_fleet(folder: Path) -> None:
+@cache
+def _plan() -> bytes:
+    return tiny_plan(features=2)
+
+
+def write_fleet(folder: Path, seed: int = 1) -> None:
     """The plan and the examples of `fleet_scenario`."""
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(seed)
     x = rng.normal(size=(240, 2)).astype(np.float32)
     y = (x @ np.float32([[1.5], [-2.0]]) + np.float32(0.75)).astype(np.float32)
     np.savez(folder / "data.npz", x=x, y=y)
-    (folder / "plan.tflite").write_bytes(tiny_plan(features=2))
+    (folder / "plan.tflite").write_bytes(_plan())
 
 
 def fleet_scenario(folder: Path, engine: dict[str, Any], task: dict[str, Any], **fleet: Any) -> Scenario:

@@ -36,6 +36,19 @@ def prepare_folder(path: Path, command: str) -> Path:
     return path
 
 
+def reopen_folder(path: Path, command: str) -> Path:
+    """Return the folder with what an earlier run left there; an empty one where there was none.
+
+    Args:
+        path: the folder.
+        command: whose results it holds.
+
+    Raises:
+        StorageError: it holds files that this command did not write, or cannot be written.
+    """
+    return path if (path / f".fieldfare-{command}").is_file() else prepare_folder(path, command)
+
+
 def _empty(path: Path, marker: str) -> None:
     # Its lock tells whether a run is under way there.
     with StateFolder(path / STATE):

@@ -1,11 +1,9 @@
 """Emulations of a linear regression: real engine, sessions, trainer and worker processes."""
 
-import csv
 import hashlib
 import json
 import os
 import signal
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,62 +12,21 @@ import pytest
 
 from fieldfare.core.errors import DataError, PlanError
 from fieldfare.core.plans import PlanRuntime
-from fieldfare.core.weights import unpack_weights
 from fieldfare.emulator.data import load_table
-from fieldfare.emulator.emulation import Outcome, emulate
+from fieldfare.emulator.emulation import emulate
 from fieldfare.emulator.partition import make_partition
-from fieldfare.emulator.scenario import Scenario, scenario_from_mapping
 from fieldfare.protos.v1 import task_pb2
 from fieldfare.sdk.training import LiteRtTrainer
+from tests.integration.emulator.bench import ROUNDS, Bench, make_bench, weights_of
 from tests.support.commands import fieldfare
-from tests.support.tiny_plan import tiny_manifest, tiny_plan
+from tests.support.tiny_plan import tiny_manifest
 
-ROUNDS = 4
 TRAINING = task_pb2.ROUND_KIND_TRAINING
-
-
-@dataclass
-class Bench:
-    folder: Path
-
-    def scenario(self, **values: Any) -> Scenario:
-        tree: dict[str, Any] = {
-            "plan": "plan.tflite",
-            "seed": 5,
-            "partition": {"devices": 12},
-            "engine": {"workers": 1},
-            "task": {"rounds": ROUNDS, "local": {"learning_rate": 0.05}, "training": {"goal_count": 4}},
-        }
-        for name, value in values.items():
-            *tables, last = name.split("__")
-            inner = tree
-            for table in tables:
-                inner = inner.setdefault(table, {})
-            inner[last] = value
-        return scenario_from_mapping(tree, self.folder)
-
-    def run(self, name: str, **values: Any) -> Outcome:
-        folder = self.folder / name
-        folder.mkdir()
-        return emulate(self.scenario(**values), folder, on_start=lambda _: None, on_round=lambda _: None)
-
-    def rows(self, name: str) -> list[dict[str, str]]:
-        with (self.folder / name / "devices.csv").open() as file:
-            return list(csv.DictReader(file))
 
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
-    rng = np.random.default_rng(1)
-    x = rng.normal(size=(240, 2)).astype(np.float32)
-    y = (x @ np.float32([[1.5], [-2.0]]) + np.float32(0.75)).astype(np.float32)
-    np.savez(tmp_path / "data.npz", x=x, y=y)
-    (tmp_path / "plan.tflite").write_bytes(tiny_plan(features=2))
-    return Bench(tmp_path)
-
-
-def weights_of(outcome: Outcome) -> np.ndarray[Any, np.dtype[np.float32]]:
-    return unpack_weights(outcome.weights)[1]
+    return make_bench(tmp_path)
 
 
 def test_the_weights_are_those_of_a_slow_reference(bench: Bench) -> None:

@@ -142,6 +142,8 @@ class TaskRun:
         with self._lock:
             if self._open is not None and isinstance(self._open.machine, Buffer):
                 self._open.machine.carry({ticket.device_id: ticket.report_by})
+            elif self.versions.counts_later(ticket):
+                self._carried[ticket.device_id] = ticket.report_by
 
     def standing(self, ticket: Ticket) -> Standing:
         """What memory knows of the ticket's report."""

@@ -30,6 +30,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     add("scenario", metavar="SCENARIO", type=Path, nargs="?", help="a TOML file")
     add("--output", metavar="DIR", type=Path, default=Path("runs/emulation"), help="for the results (%(default)s)")
     add("--set", metavar="KEY=VALUE", action="append", default=[], help="in place of what the file says; repeatable")
+    add("--resume", action="store_true", help="go on with the run in --output after its last finished round")
     add("--print-scenario", action="store_true", help="write a commented scenario to standard output, and end")
     parser.set_defaults(run=_run)
 
@@ -45,20 +46,20 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     if options.scenario is None:
         raise ConfigError("name a scenario, or write one with --print-scenario", field="SCENARIO")
     values = dict(parse_assignment(one, "--set", "fleet.dropout=0.1") for one in options.set)
-    return _emulate(read_scenario(options.scenario, values), options.output, console)
+    return _emulate(read_scenario(options.scenario, values), options.output, console, resume=options.resume)
 
 
-def _emulate(scenario: Any, output: Path, console: Console) -> int:
+def _emulate(scenario: Any, output: Path, console: Console, *, resume: bool) -> int:
     from fieldfare.core.command import quiet_log, quiet_native_output
     from fieldfare.core.plans import read_manifest
     from fieldfare.emulator.emulation import describe_ends, emulate, main_metric, write_results
     from fieldfare.emulator.partition import describe_partition
     from fieldfare.emulator.progress import ProgressDisplay
-    from fieldfare.emulator.results_folder import prepare_folder
+    from fieldfare.emulator.results_folder import prepare_folder, reopen_folder
 
     task, settings = scenario.task, scenario.settings
     manifest = read_manifest(settings.plan)
-    folder = prepare_folder(output, "emulation")
+    folder = (reopen_folder if resume else prepare_folder)(output, "emulation")
 
     def tell(statistics: Any) -> None:
         for line in describe_partition(statistics):
@@ -68,7 +69,7 @@ def _emulate(scenario: Any, output: Path, console: Console) -> int:
     # The display tells what happens; the library's own log would be drawn into it.
     with quiet_log(), display:
         with quiet_native_output():
-            outcome = emulate(scenario, folder, on_start=tell, on_round=display.update)
+            outcome = emulate(scenario, folder, on_start=tell, on_round=display.update, resume=resume)
         display.update(outcome.status)
     write_results(folder, scenario, outcome)
     totals = outcome.totals

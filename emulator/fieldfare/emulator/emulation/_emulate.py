@@ -1,17 +1,23 @@
 """Runs a scenario and leaves its results in a folder."""
 
+import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from fieldfare.core.encodings import encoded_bytes
-from fieldfare.core.errors import PlanError
+from fieldfare.core.errors import ConfigError, PlanError
 from fieldfare.core.plans import Manifest, read_manifest
 from fieldfare.core.weights import total_size
-from fieldfare.emulator.data import load_table
-from fieldfare.emulator.devices import draw_behaviour, too_small
+from fieldfare.emulator.data import Table, load_table
+from fieldfare.emulator.devices import Behaviour, Exclusions, draw_behaviour, too_small
+from fieldfare.emulator.emulation._checkpoints import Checkpoints
 from fieldfare.emulator.partition import (
+    Partition,
     PartitionStatistics,
     labels_if_any,
     make_partition,
@@ -19,8 +25,9 @@ from fieldfare.emulator.partition import (
 )
 from fieldfare.emulator.records import DeviceRows, Totals, reported_metrics
 from fieldfare.emulator.results_folder import STATE
-from fieldfare.emulator.scenario import Scenario
+from fieldfare.emulator.scenario import Scenario, TraceSettings, scenario_values
 from fieldfare.emulator.simulation import (
+    BEGINNING,
     EmulatedAggregator,
     EmulatedClock,
     EmulatedFleet,
@@ -34,6 +41,8 @@ from fieldfare.protos.v1 import task_pb2
 
 _AHEAD = 4
 _TRANSPORTS = {"memory": EmulatedAggregator, "grpc": WireAggregator}
+# Nothing of this changes a bit of the result; what the files hold is in the digest.
+_FREE_TO_CHANGE = ("engine.workers", "engine.transport", "longest", "plan", "data.source", "fleet.traces.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,26 +74,175 @@ class Outcome:
     excluded: Mapping[str, int]
 
 
+@dataclass(frozen=True, slots=True)
+class _Inputs:
+    """All that a run works with, read and checked."""
+
+    plan: bytes
+    manifest: Manifest
+    table: Table
+    partition: Partition
+    statistics: PartitionStatistics
+    behaviour: Behaviour
+    exclusions: Exclusions
+
+    def digest(self, traces: TraceSettings) -> str:
+        """Of plan, examples, partition and traces: what a run that goes on must find unchanged."""
+        found = hashlib.sha256(self.plan)
+        for path in filter(None, (traces.states, traces.networks, traces.speeds)):
+            found.update(path.read_bytes())
+        for array in (*self.table.examples.values(), self.partition.rows, self.partition.starts):
+            found.update(np.ascontiguousarray(array).data)
+        return found.hexdigest()
+
+
 def emulate(
     scenario: Scenario,
     folder: Path,
     *,
     on_start: Callable[[PartitionStatistics], None],
     on_round: Callable[[task_pb2.TaskStatus], None],
+    resume: bool = False,
     elapsed: Callable[[], float] = time.perf_counter,
 ) -> Outcome:
     """Run a scenario to the end of its task, or of its time.
 
     Args:
         scenario: what is emulated.
-        folder: empty; gets the aggregator's state, the examples as the workers read them, and `devices.csv`.
+        folder: gets the aggregator's state, the examples as the workers read them, and `devices.csv`; empty, or with
+            `resume` that of a run of the same scenario.
         on_start: told of the partition before anything is trained.
         on_round: told of the task after each round.
+        resume: go on after the last round that the run in the folder has finished; with the same result as if it had
+            not been interrupted.
         elapsed: seconds that pass on this machine, from any beginning.
 
     Raises:
+        ConfigError: the run in the folder was begun with another scenario, or with other data.
         FieldfareError: what is wrong with plan, data or task; a disk that is full; workers that end again and again.
     """
+    inputs = _read(scenario)
+    on_start(inputs.statistics)
+    checkpoints = Checkpoints(folder / "checkpoints")
+    last = checkpoints.newest() if resume else None
+    begun_with = {"scenario": scenario_values(scenario), "inputs": inputs.digest(scenario.settings.fleet.traces)}
+    if last is None:
+        write_examples(folder / "examples", inputs.manifest.example_specs, inputs.table.examples, inputs.partition)
+    else:
+        _check_same(last["begun_with"], begun_with)
+        EmulatedAggregator.restore(folder / STATE, checkpoints.restore)
+    run = _Run(scenario, folder, inputs, checkpoints, begun_with, on_round, elapsed)
+    return run.outcome(last)
+
+
+@dataclass(slots=True)
+class _Run:
+    scenario: Scenario
+    folder: Path
+    inputs: _Inputs
+    checkpoints: Checkpoints
+    begun_with: Mapping[str, Any]
+    on_round: Callable[[task_pb2.TaskStatus], None]
+    elapsed: Callable[[], float]
+
+    def outcome(self, last: Mapping[str, Any] | None) -> Outcome:
+        """From the beginning, or from a checkpoint's state."""
+        scenario, inputs = self.scenario, self.inputs
+        clock = EmulatedClock()
+        metrics = reported_metrics(inputs.manifest.metric_names, local=scenario.task.local.local_metrics)
+        with _TRANSPORTS[scenario.settings.engine.transport](self.folder / STATE, clock) as aggregator:
+            fleet = _fleet(scenario, inputs)
+            state, before_s, totals, position = SimulationState(), 0.0, Totals(), 0
+            if last is None:
+                aggregator.submit(inputs.plan, scenario.task)
+            else:
+                aggregator.go_on(last["task"], scenario.task)
+                state = SimulationState.from_json(
+                    last["simulation"],
+                    lambda assignment, device: aggregator.ticket_of(assignment, fleet.device_id(device)),
+                )
+                clock.advance(state.now)
+                before_s, totals, position = last["seconds"], Totals.from_json(last["totals"]), last["rows"]
+            started = self.elapsed()
+
+            def on_round(now: SimulationState) -> None:
+                kept = {
+                    "begun_with": self.begun_with,
+                    "task": aggregator.task,
+                    "simulation": now.to_json(),
+                    "seconds": before_s + self.elapsed() - started,
+                    "totals": totals.to_json(),
+                    "rows": rows.position(),
+                }
+                self.checkpoints.write(kept, aggregator.database_file)
+                self.on_round(aggregator.status())
+
+            devices = self.folder / "devices.csv"
+            with DeviceRows(devices, totals, metrics, position) as rows, self._pool(aggregator) as pool:
+                simulation = self._simulation(aggregator, fleet, pool, clock, state, rows, on_round)
+                ended = simulation.run(BEGINNING + scenario.settings.longest)
+            seconds = before_s + self.elapsed() - started
+            status = aggregator.status()
+            newest = aggregator.weights()
+        emulated_s = (clock() - BEGINNING).total_seconds()
+        return Outcome(
+            inputs.manifest,
+            inputs.statistics,
+            status,
+            ended,
+            metrics,
+            totals,
+            emulated_s,
+            seconds,
+            newest,
+            inputs.exclusions.reasons,
+        )
+
+    def _pool(self, aggregator: EmulatedAggregator) -> ProcessPool:
+        settings, task = self.scenario.settings, self.scenario.task
+        worker = WorkerSettings(
+            examples=self.folder / "examples",
+            artifacts=aggregator.artifacts,
+            population=task.population,
+            seed=settings.seed,
+            trainer=settings.engine.trainer,
+        )
+        size = total_size(self.inputs.manifest.weight_specs)
+        nbytes = task.aggregation.algorithm.vectors * encoded_bytes(task.encoding, size)
+        return ProcessPool(worker, settings.engine.workers, nbytes, self._ahead, self.folder / "workers.log")
+
+    def _simulation(
+        self,
+        aggregator: EmulatedAggregator,
+        fleet: EmulatedFleet,
+        pool: ProcessPool,
+        clock: EmulatedClock,
+        state: SimulationState,
+        rows: DeviceRows,
+        on_round: Callable[[SimulationState], None],
+    ) -> Simulation:
+        task, size = self.scenario.task, total_size(self.inputs.manifest.weight_specs)
+        scaffold = task.aggregation.algorithm.vectors > 1
+        return Simulation(
+            aggregator,
+            fleet,
+            pool,
+            clock,
+            task,
+            controls=FleetControls(self.folder / "controls", size) if scaffold else None,
+            state=state,
+            seed=self.scenario.settings.seed,
+            ahead=self._ahead,
+            on_end=lambda ending: rows.add(ending, (ending.flight.began - BEGINNING).total_seconds()),
+            on_round=on_round,
+        )
+
+    @property
+    def _ahead(self) -> int:
+        return _AHEAD * self.scenario.settings.engine.workers
+
+
+def _read(scenario: Scenario) -> _Inputs:
     settings = scenario.settings
     try:
         plan = settings.plan.read_bytes()
@@ -97,53 +255,31 @@ def emulate(
     statistics = partition_statistics(partition, labels, table.examples)
     behaviour = draw_behaviour(settings.fleet, partition.devices, settings.seed)
     exclusions = too_small(behaviour.memory_bytes, scenario.task, manifest)
-    fleet = EmulatedFleet(
-        behaviour, exclusions.fit, partition, manifest, dropout=settings.fleet.dropout, seed=settings.seed
-    )
-    on_start(statistics)
-    write_examples(folder / "examples", manifest.example_specs, table.examples, partition)
-    clock = EmulatedClock()
-    began, totals = clock(), Totals()
-    with _TRANSPORTS[settings.engine.transport](folder / STATE, clock) as aggregator:
-        aggregator.submit(plan, scenario.task)
-        worker = WorkerSettings(
-            examples=folder / "examples",
-            artifacts=aggregator.artifacts,
-            population=scenario.task.population,
-            seed=settings.seed,
-            trainer=settings.engine.trainer,
-        )
-        metrics = reported_metrics(manifest.metric_names, local=scenario.task.local.local_metrics)
-        rows = DeviceRows(folder / "devices.csv", totals, metrics)
-        started = elapsed()
-        ahead = _AHEAD * settings.engine.workers
-        spec = scenario.task
-        size = total_size(manifest.weight_specs)
-        vectors = spec.aggregation.algorithm.vectors
-        update_bytes = vectors * encoded_bytes(spec.encoding, size)
-        log = folder / "workers.log"
-        with ProcessPool(worker, settings.engine.workers, update_bytes, ahead, log) as pool:
-            simulation = Simulation(
-                aggregator,
-                fleet,
-                pool,
-                clock,
-                spec,
-                controls=FleetControls(folder / "controls", size) if vectors > 1 else None,
-                state=SimulationState(now=began),
-                seed=settings.seed,
-                ahead=ahead,
-                on_end=lambda ending: rows.add(ending, (ending.flight.began - began).total_seconds()),
-                on_round=lambda _: on_round(aggregator.status()),
+    return _Inputs(plan, manifest, table, partition, statistics, behaviour, exclusions)
+
+
+def _check_same(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise `ConfigError` where a run would go on as another one than it was begun as."""
+    for key, value in now["scenario"].items():
+        if not key.startswith(_FREE_TO_CHANGE) and before["scenario"].get(key) != value:
+            was = before["scenario"].get(key)
+            raise ConfigError(
+                f"the run was begun with {was!r}, and cannot go on with {value!r}: run it without --resume", field=key
             )
-            try:
-                ended = simulation.run(began + settings.longest)
-            finally:
-                rows.close()
-        seconds = elapsed() - started
-        status = aggregator.status()
-        newest = aggregator.weights()
-    emulated_s = (clock() - began).total_seconds()
-    return Outcome(
-        manifest, statistics, status, ended, metrics, totals, emulated_s, seconds, newest, exclusions.reasons
+    if before["inputs"] != now["inputs"]:
+        raise ConfigError(
+            "plan, data or traces are not those that the run was begun with: run it without --resume",
+            field="data.source",
+        )
+
+
+def _fleet(scenario: Scenario, inputs: _Inputs) -> EmulatedFleet:
+    settings = scenario.settings
+    return EmulatedFleet(
+        inputs.behaviour,
+        inputs.exclusions.fit,
+        inputs.partition,
+        inputs.manifest,
+        dropout=settings.fleet.dropout,
+        seed=settings.seed,
     )

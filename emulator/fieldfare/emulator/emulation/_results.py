@@ -7,7 +7,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from fieldfare.core.configuration import keys_of
 from fieldfare.core.files import save_weights
 from fieldfare.core.metrics import LOSS
 from fieldfare.core.plans import Manifest, runtime_version
@@ -27,7 +26,7 @@ from fieldfare.emulator.report import (
     write_rounds_csv,
     write_summary,
 )
-from fieldfare.emulator.scenario import Scenario
+from fieldfare.emulator.scenario import Scenario, scenario_values
 
 
 def main_metric(task: TaskSpec, manifest: Manifest) -> str:
@@ -65,7 +64,7 @@ def describe_ends(ended: Counter[str]) -> str:
 
 
 def _summary(scenario: Scenario, outcome: Outcome, rows: list[RoundRow]) -> dict[str, Any]:
-    settings, totals, statistics = scenario.settings, outcome.totals, outcome.statistics
+    totals, statistics = outcome.totals, outcome.statistics
     return {
         "outcome": _how_it_ended(outcome),
         "rounds": len(rows),
@@ -79,7 +78,7 @@ def _summary(scenario: Scenario, outcome: Outcome, rows: list[RoundRow]) -> dict
         "emulated_seconds": round(outcome.emulated_s, 3),
         "seconds": round(outcome.seconds, 3),
         "partition": asdict(statistics),
-        "scenario": {key.name: _plain(key.value_in(settings)) for key in keys_of(type(settings))},
+        "scenario": scenario_values(scenario),
         "versions": {
             "fieldfare": metadata.version("fieldfare"),
             "litert": runtime_version(),
@@ -125,7 +124,3 @@ def _duration(seconds: float) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:.1f} {unit}"
     return f"{seconds:.1f} s"
-
-
-def _plain(value: Any) -> Any:
-    return value if value is None or isinstance(value, int | float | str) else str(value)

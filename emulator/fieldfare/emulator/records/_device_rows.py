@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from fieldfare.core.errors import StorageError
@@ -49,8 +50,7 @@ class DeviceRows:
         path: the file.
         totals: are counted along.
         metrics: names of the metrics that devices report, in the order of their columns.
-        keep: go on after this many bytes, which `position` gave: what comes behind them is cut off, and the lines
-            before are counted into the totals again. 0: begin anew.
+        keep: go on after this many bytes, which `position` gave: what comes behind them is cut off. 0: begin anew.
 
     Raises:
         StorageError: the file cannot be written, or is shorter than what is to be kept.
@@ -115,13 +115,18 @@ class DeviceRows:
         except OSError as error:
             raise self._unwritable(error) from error
 
+    def __enter__(self) -> "DeviceRows":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
     def _go_on(self, keep: int) -> None:
         if self._path.stat().st_size < keep:
             raise StorageError(f"{self._path} is shorter than it was: it cannot be gone on with")
         self._file.truncate(keep)
-        for row in csv.DictReader(self._file):
-            moved = int(row["bytes_down"]), int(row["bytes_up"])
-            self._totals.add(row["ended"], float(row["seconds"]), *moved, float(row["energy_j"]))
         self._file.seek(0, 2)
 
     def _unwritable(self, error: OSError) -> StorageError:

@@ -1,7 +1,9 @@
 """What a fleet has done in all."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(slots=True)
@@ -29,3 +31,12 @@ class Totals:
         self.bytes_down += bytes_down
         self.bytes_up += bytes_up
         self.energy_j += energy_j
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {**{name: getattr(self, name) for name in self.__slots__}, "ended": dict(self.ended)}
+
+    @classmethod
+    def from_json(cls, tree: Mapping[str, Any]) -> "Totals":
+        """What `to_json` made."""
+        return cls(**{**tree, "ended": Counter(tree["ended"])})

@@ -7,7 +7,12 @@ from fieldfare.emulator.scenario._fleet import (
     MemorySettings,
     TraceSettings,
 )
-from fieldfare.emulator.scenario._reading import SCENARIO_KEYS, print_scenario, read_scenario, scenario_from_mapping
+from fieldfare.emulator.scenario._reading import (
+    print_scenario,
+    read_scenario,
+    scenario_from_mapping,
+    scenario_values,
+)
 from fieldfare.emulator.scenario._scenario import Scenario
 from fieldfare.emulator.scenario._sections import (
     DataSettings,
@@ -17,7 +22,6 @@ from fieldfare.emulator.scenario._sections import (
 )
 
 __all__ = [
-    "SCENARIO_KEYS",
     "ConditionSettings",
     "DataSettings",
     "EnergySettings",
@@ -31,4 +35,5 @@ __all__ = [
     "print_scenario",
     "read_scenario",
     "scenario_from_mapping",
+    "scenario_values",
 ]

@@ -5,15 +5,14 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from google.protobuf import text_format
+
 from fieldfare.core.configuration import build_settings, keys_of, parse_toml, print_settings, with_values
 from fieldfare.core.errors import ConfigError
 from fieldfare.core.files import read_small
 from fieldfare.core.tasks import task_spec_from_mapping
 from fieldfare.emulator.scenario._fleet import FleetSettings
 from fieldfare.emulator.scenario._scenario import Scenario, Settings
-
-SCENARIO_KEYS = tuple(key.name for key in keys_of(Settings))
-"""Dotted names of every key outside of `[task]`."""
 
 _HEAD = """\
 # A scenario for `fieldfare emulate FILE`: every setting with its default.
@@ -92,3 +91,14 @@ def _fleet_from(folder: Path, fleet: FleetSettings) -> FleetSettings:
 def print_scenario() -> str:
     """A commented file from which `read_scenario` makes the defaults."""
     return f"{print_settings(Settings(), _HEAD, Settings)}\n{_TASK}"
+
+
+def scenario_values(scenario: Scenario) -> dict[str, Any]:
+    """Every setting by its dotted name, as JSON has it; `task` holds the task as a whole, in text."""
+    values = {key.name: key.value_in(scenario.settings) for key in keys_of(Settings)}
+    plain = {name: _plain(value) for name, value in values.items()}
+    return {**plain, "task": text_format.MessageToString(scenario.task.to_proto(), as_one_line=True)}
+
+
+def _plain(value: Any) -> Any:
+    return value if value is None or isinstance(value, int | float | str) else str(value)

@@ -1,7 +1,7 @@
 """The aggregator's engine as the devices of an emulation reach it: the same calls, without a wire."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -53,6 +53,25 @@ class EmulatedAggregator:
         self._engine.start()
         self._task, self._holds = "", False
         self._capabilities = capabilities(0)
+
+    @staticmethod
+    def restore(folder: Path, restore: Callable[[Path], None]) -> None:
+        """Put an earlier data base in place, while nobody else uses the folder.
+
+        Args:
+            folder: the aggregator's state.
+            restore: writes the file at the path that it is given.
+
+        Raises:
+            StorageError: the folder is in use, or cannot be written.
+        """
+        with StateFolder(folder) as state:
+            restore(state.database_file)
+
+    @property
+    def database_file(self) -> Path:
+        """The aggregator's data base; SQLite."""
+        return self._state.database_file
 
     @property
     def artifacts(self) -> Path:
@@ -170,9 +189,10 @@ class EmulatedAggregator:
         """The device fetches what its assignment needs."""
         self._engine.count_download(flight.ticket, flight.bytes_down)
 
-    def is_wanted(self, ticket: Ticket) -> bool:
-        """Whether a report for the assignment could still be counted."""
-        return self._standing(ticket) is Standing.ABSENT and not self._engine.reports.expired(ticket)
+    def standing(self, ticket: Ticket) -> Standing:
+        """What would become of a report now: ABSENT where it could be counted, WAITING where it could be later."""
+        standing = self._standing(ticket)
+        return Standing.GONE if self._engine.reports.expired(ticket) else standing
 
     def report(self, ticket: Ticket, header: aggregator_pb2.ReportHeader, done: Done) -> tuple[Ended, str]:
         """Take a report in.

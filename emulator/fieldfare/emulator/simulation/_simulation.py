@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from fieldfare.aggregator.engine import Event, EventKind
+from fieldfare.aggregator.engine import Event, EventKind, Standing
 from fieldfare.core.rounds import Ticket
 from fieldfare.core.sessions import Ended
 from fieldfare.core.tasks import NextRound, TaskSpec
@@ -70,6 +70,7 @@ class Simulation:
         self._unsettled: dict[int, Flight] = {}
         self._departed, self._draws = state.departed, state.draws
         self._silent = list(state.silent)
+        self._waiting: list[Flight] = []
         # Heaps; a sorted list is one.
         self._flights = sorted((one.ends, one.number, one) for one in state.flights)
         self._not_put = [item for item in self._flights if item[2].fate is Fate.REPORTS]
@@ -106,10 +107,17 @@ class Simulation:
     def _told(self, events: Iterable[Event]) -> None:
         if not any(one.kind in _ENDS_ROUND for one in events):
             return
+        self._send_again()
         settling = self._settling()
         self._on_round(self._state(settling))
         if self._controls is not None:
             self._controls.settle(settling)
+
+    def _send_again(self) -> None:
+        """Devices whose report may count in a round that has not begun by then hold it until there is one."""
+        for flight in self._waiting:
+            heapq.heappush(self._flights, (flight.ends, flight.number, flight))
+        self._waiting.clear()
 
     def _settling(self) -> dict[int, Settlement]:
         """SCAFFOLD: a round is over, so devices learn whether they were counted."""
@@ -166,7 +174,7 @@ class Simulation:
         """Hand the next orders to the workers: no more, since who reports after the goal is reached works in vain."""
         while self._not_put and len(self._put) < self._ahead:
             flight = heapq.heappop(self._not_put)[2]
-            if self._aggregator.is_wanted(flight.ticket):
+            if self._aggregator.standing(flight.ticket) is Standing.ABSENT:
                 self._hand_over(flight)
 
     def _hand_over(self, flight: Flight) -> None:
@@ -192,24 +200,34 @@ class Simulation:
             self._land(heapq.heappop(self._flights)[2])
 
     def _land(self, flight: Flight) -> None:
-        self._fleet.land(flight)
         if self._not_put and self._not_put[0][1] == flight.number:
             heapq.heappop(self._not_put)
         if flight.fate is Fate.LEAVES:
             self._aggregator.leave(flight)
-            ending = Ending(flight, "left", "its hours were over")
+            self._end(Ending(flight, "left", "its hours were over"))
         elif flight.fate is Fate.DROPS:
             if flight.ticket.report_by > self._clock():
                 self._silent.append(flight)
-            ending = Ending(flight, "dropped")
-        elif self._aggregator.is_wanted(flight.ticket):
-            ending = self._report(flight)
+            self._end(Ending(flight, "dropped"))
+        else:
+            self._arrive(flight)
+
+    def _arrive(self, flight: Flight) -> None:
+        """A report comes; whether it is wanted is known before it is trained for."""
+        standing = self._aggregator.standing(flight.ticket)
+        if standing is Standing.ABSENT:
+            self._end(self._report(flight))
+        elif standing is Standing.WAITING:
+            self._waiting.append(flight)
         else:
             if flight.number in self._put:
                 self._put.discard(flight.number)
                 self._workers.drop(flight.number)
             self._aggregator.late(flight)
-            ending = Ending(flight, Ended.LATE.name.lower())
+            self._end(Ending(flight, Ended.LATE.name.lower()))
+
+    def _end(self, ending: Ending) -> None:
+        self._fleet.land(ending.flight)
         self._on_end(ending)
 
     def _report(self, flight: Flight) -> Ending:
