@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks.aggregator import ratios
+from benchmarks.measuring import ratios
 from fieldfare.core.aggregation import FixedPointSum, SumBounds
 
 BLOCKS = (1 << 12, 1 << 14, 1 << 15, 1 << 16, 1 << 18)

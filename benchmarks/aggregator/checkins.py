@@ -15,9 +15,9 @@ from pathlib import Path
 import grpc
 import numpy as np
 
-from benchmarks.aggregator import ratios
 from benchmarks.aggregator.drivers import Process, drive_check_ins, processes
 from benchmarks.aggregator.servers import serve_aggregator, serve_bare
+from benchmarks.measuring import ratios
 
 DRIVERS = 2
 

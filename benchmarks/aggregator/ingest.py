@@ -15,10 +15,10 @@ from pathlib import Path
 
 import grpc
 
-from benchmarks.aggregator import ratios
 from benchmarks.aggregator.drivers import Process, drive_reports, processes
-from benchmarks.aggregator.processes import cpu_seconds
 from benchmarks.aggregator.servers import mean_error, serve_aggregator, serve_bare
+from benchmarks.measuring import ratios
+from benchmarks.measuring.processes import cpu_seconds
 from fieldfare.protos.v1 import aggregator_pb2
 
 DRIVERS = 2

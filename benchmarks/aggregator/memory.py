@@ -11,11 +11,11 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from benchmarks.aggregator import ratios
 from benchmarks.aggregator.drivers import Process, drive_reports, processes
 from benchmarks.aggregator.ingest import DRIVERS, LARGEST_ERROR, send
-from benchmarks.aggregator.processes import rss_bytes
 from benchmarks.aggregator.servers import mean_error, serve_aggregator
+from benchmarks.measuring import ratios
+from benchmarks.measuring.processes import rss_bytes
 
 ALLOWED_MODELS = 3
 ALLOWED_BYTES = 64e6

@@ -22,8 +22,8 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from benchmarks.aggregator.ratios import Goal, add_arguments, machine, settle
 from benchmarks.device.base_install import base_python, installed_bytes, versions
+from benchmarks.measuring.ratios import Goal, add_arguments, machine, settle
 
 STORED = Path(__file__).parents[1] / "stored" / "device.json"
 WORKER = Path(__file__).with_name("worker.py")

@@ -24,10 +24,10 @@ import argparse
 import statistics
 from pathlib import Path
 
-from benchmarks.aggregator import ratios
-from benchmarks.aggregator.peer.environment import DEFAULT_FOLDER, CannotInstallError, flower_python
 from benchmarks.aggregator.peer.measure import Outcome, measure
 from benchmarks.aggregator.peer.sides import Bare, Fieldfare, FlowerGrpc, FlowerSupported, Side
+from benchmarks.measuring import ratios
+from benchmarks.measuring.peer_environment import DEFAULT_FOLDER, CannotInstallError, flower_python
 
 
 def heading(options: argparse.Namespace, peer: str) -> str:

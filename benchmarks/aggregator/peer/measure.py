@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.aggregator.peer.sides import Plan, Run, Side
-from benchmarks.aggregator.processes import cpu_seconds, pss_bytes
+from benchmarks.measuring.processes import cpu_seconds, pss_bytes
 
 WARM_UP_ROUNDS = 2
 LARGEST_ERROR = 1e-5

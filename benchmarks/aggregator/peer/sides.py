@@ -21,7 +21,7 @@ import psutil
 from benchmarks.aggregator.peer.device import POPULATION
 from benchmarks.aggregator.peer.relay import Relay
 from benchmarks.aggregator.peer.updates import mean_update
-from benchmarks.aggregator.processes import end
+from benchmarks.measuring.processes import end
 
 ROOT = Path(__file__).parents[3]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.aggregator import ratios
-from benchmarks.aggregator.ratios import Goal
+from benchmarks.measuring import ratios
+from benchmarks.measuring.ratios import Goal
 
 ROOT = Path(__file__).parents[3]
 

@@ -6,9 +6,9 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from benchmarks.aggregator.ratios import Goal, settle
 from benchmarks.device.__main__ import Memory, import_seconds, pss_bytes
 from benchmarks.device.base_install import installed_bytes
+from benchmarks.measuring.ratios import Goal, settle
 
 HOLD = """
 import sys

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import tempfile
 import venv
+from collections.abc import Sequence
 from pathlib import Path
 
 VERSION = "1.42.0"
@@ -14,21 +15,31 @@ class CannotInstallError(Exception):
     """The peer cannot be had here; the message says why."""
 
 
-def flower_python(folder: Path) -> tuple[Path, str]:
+def flower_python(folder: Path, *, extra: str = "", besides: Sequence[str] = ()) -> tuple[Path, str]:
     """The interpreter of an environment that has Flower, made where it is absent, and what is in it.
+
+    Args:
+        folder: of all such environments.
+        extra: of Flower's extras, such as "simulation".
+        besides: requirements of other packages.
 
     Raises:
         CannotInstallError: the package index has not got it, or cannot be reached.
     """
-    python = folder / "flwr" / "bin" / "python"
+    python = folder / "-".join(filter(None, ("flwr", extra))) / "bin" / "python"
     if not python.exists():
         venv.create(python.parents[1], with_pip=True)
-    if _version(python, "flwr") != VERSION and _pip(python, f"flwr=={VERSION}"):
+    wanted = f"flwr[{extra}]" if extra else "flwr"
+    if _version(python, "flwr") != VERSION and _pip(python, f"{wanted}=={VERSION}"):
         # Where the index lacks a dependency's newest release: those of the release before, then Flower alone.
-        problem = _pip(python, f"flwr<={VERSION}") or _pip(python, "--no-deps", f"flwr=={VERSION}")
+        problem = _pip(python, f"{wanted}<={VERSION}") or _pip(python, "--no-deps", f"flwr=={VERSION}")
         if problem:
             raise CannotInstallError(problem)
-    found = ", ".join(f"{one} {_version(python, one)}" for one in ("flwr", "grpcio", "protobuf", "numpy"))
+    if besides and (problem := _pip(python, *besides)):
+        raise CannotInstallError(problem)
+    others = [one.partition("==")[0] for one in besides]
+    names = ("flwr", "grpcio", "protobuf", "numpy", *(["ray"] if extra == "simulation" else []), *others)
+    found = ", ".join(f"{one} {_version(python, one)}" for one in names)
     lacking = subprocess.run([python, "-m", "pip", "check"], capture_output=True, text=True, check=False).stdout
     complaints = [line for line in lacking.splitlines() if line.startswith("flwr")]
     return python, "; ".join([found, *complaints])
