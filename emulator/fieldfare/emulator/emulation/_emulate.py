@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from fieldfare.core.weights import total_size
 from fieldfare.emulator.data import Table, load_table
 from fieldfare.emulator.devices import Behaviour, Exclusions, draw_behaviour, too_small
 from fieldfare.emulator.emulation._checkpoints import Checkpoints
+from fieldfare.emulator.emulation._engines import open_aggregator, open_workers
 from fieldfare.emulator.partition import (
     Partition,
     PartitionStatistics,
@@ -35,14 +37,21 @@ from fieldfare.emulator.simulation import (
     Simulation,
     SimulationState,
 )
-from fieldfare.emulator.wire import WireAggregator
-from fieldfare.emulator.workers import ProcessPool, WorkerSettings, write_examples
+from fieldfare.emulator.workers import Workers, WorkerSettings, write_examples
 from fieldfare.protos.v1 import task_pb2
 
 _AHEAD = 4
-_TRANSPORTS = {"memory": EmulatedAggregator, "grpc": WireAggregator}
 # Nothing of this changes a bit of the result; what the files hold is in the digest.
-_FREE_TO_CHANGE = ("engine.workers", "engine.transport", "longest", "plan", "data.source", "fleet.traces.")
+_FREE_TO_CHANGE = (
+    "engine.kind",
+    "engine.workers",
+    "engine.ray_address",
+    "engine.transport",
+    "longest",
+    "plan",
+    "data.source",
+    "fleet.traces.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +159,7 @@ class _Run:
         scenario, inputs = self.scenario, self.inputs
         clock = EmulatedClock()
         metrics = reported_metrics(inputs.manifest.metric_names, local=scenario.task.local.local_metrics)
-        with _TRANSPORTS[scenario.settings.engine.transport](self.folder / STATE, clock) as aggregator:
+        with open_aggregator(scenario.settings.engine, self.folder / STATE, clock) as aggregator:
             fleet = _fleet(scenario, inputs)
             state, before_s, totals, position = SimulationState(), 0.0, Totals(), 0
             if last is None:
@@ -198,7 +207,7 @@ class _Run:
             inputs.exclusions.reasons,
         )
 
-    def _pool(self, aggregator: EmulatedAggregator) -> ProcessPool:
+    def _pool(self, aggregator: EmulatedAggregator) -> AbstractContextManager[Workers]:
         settings, task = self.scenario.settings, self.scenario.task
         worker = WorkerSettings(
             examples=self.folder / "examples",
@@ -209,13 +218,14 @@ class _Run:
         )
         size = total_size(self.inputs.manifest.weight_specs)
         nbytes = task.aggregation.algorithm.vectors * encoded_bytes(task.encoding, size)
-        return ProcessPool(worker, settings.engine.workers, nbytes, self._ahead, self.folder / "workers.log")
+        log = self.folder / "workers.log"
+        return open_workers(settings.engine, worker, update_bytes=nbytes, results=self._ahead, log=log)
 
     def _simulation(
         self,
         aggregator: EmulatedAggregator,
         fleet: EmulatedFleet,
-        pool: ProcessPool,
+        pool: Workers,
         clock: EmulatedClock,
         state: SimulationState,
         rows: DeviceRows,

@@ -8,6 +8,7 @@ from typing import Literal
 from fieldfare.core.errors import ConfigError
 
 PartitionKind = Literal["iid", "dirichlet", "shards", "quantity", "column"]
+EngineKind = Literal["processes", "ray"]
 TransportKind = Literal["memory", "grpc"]
 
 _TRAINER = re.compile(r"[\w.]+:\w+")
@@ -87,17 +88,23 @@ class EngineSettings:
     """What runs the devices. Only another trainer changes the result.
 
     Attributes:
-        workers: processes that train.
+        kind: "processes": processes of this machine; "ray": actors on the nodes of a Ray cluster, with the extra `ray`.
+        workers: processes or actors that train.
+        ray_address: "HOST:PORT" of the cluster's head, or "auto" where `ray start` has made this machine a part of one;
+            default: Ray is started on this machine, and stopped in the end.
         transport: how devices reach the aggregator: "memory": calls within this process; "grpc": what ships, over a
             socket of this machine, slower.
         trainer: "module:name" of a callable without arguments that makes each worker's `fieldfare.sdk.LocalTrainer`;
             the default is what devices run.
     """
 
+    kind: EngineKind = "processes"
     workers: int = 2
+    ray_address: str | None = None
     transport: TransportKind = "memory"
     trainer: str = "fieldfare.sdk.training:LiteRtTrainer"
 
     def __post_init__(self) -> None:
         _need(_TRAINER.fullmatch(self.trainer) is not None, "engine", "trainer", 'must be written "module:name"')
+        _need(self.ray_address is None or self.kind == "ray", "engine", "ray_address", 'is for the kind "ray"')
         _need(1 <= self.workers <= 1024, "engine", "workers", "must be 1 to 1024")  # noqa: PLR2004

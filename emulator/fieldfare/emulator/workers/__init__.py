@@ -4,13 +4,16 @@ from fieldfare.emulator.workers._device_worker import DeviceWorker, WorkerSettin
 from fieldfare.emulator.workers._examples import FleetArrays, FleetExamples, read_examples, write_examples
 from fieldfare.emulator.workers._orders import Done, Order, Workers, WorkersError
 from fieldfare.emulator.workers._pool import ProcessPool
+from fieldfare.emulator.workers._queue import TRIES, OrderQueue
 
 __all__ = [
+    "TRIES",
     "DeviceWorker",
     "Done",
     "FleetArrays",
     "FleetExamples",
     "Order",
+    "OrderQueue",
     "ProcessPool",
     "WorkerSettings",
     "Workers",

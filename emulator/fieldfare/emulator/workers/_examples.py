@@ -43,6 +43,12 @@ class FleetArrays:
     tensors: tuple[NDArray[Any], ...]
     partition: Partition
 
+    @property
+    def nbytes(self) -> int:
+        """What they take in memory."""
+        parts = self.partition.rows, self.partition.starts, self.partition.held_out
+        return sum(one.nbytes for one in (*self.tensors, *parts))
+
 
 def read_examples(folder: Path) -> FleetArrays:
     """The arrays of a folder. Read from disk as they are needed; processes share the pages."""

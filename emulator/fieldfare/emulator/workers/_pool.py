@@ -1,7 +1,6 @@
 """Worker processes of this machine."""
 
 import contextlib
-import heapq
 import multiprocessing
 from collections import deque
 from collections.abc import Iterator
@@ -14,11 +13,11 @@ from types import TracebackType
 from fieldfare.emulator.workers._device_worker import WorkerSettings
 from fieldfare.emulator.workers._orders import Done, Order, WorkersError
 from fieldfare.emulator.workers._process import Result, run_worker
+from fieldfare.emulator.workers._queue import TRIES, OrderQueue
 from fieldfare.emulator.workers._slots import Slots
 
 # One order under work, and one that waits for it to be done, so that no worker waits for this process.
 _AHEAD = 2
-_TRIES = 3
 _END_S = 10.0
 _MOST_SHARED_BYTES = 2**28
 
@@ -46,17 +45,15 @@ class ProcessPool:
 
     def __init__(self, settings: WorkerSettings, workers: int, update_bytes: int, results: int, log: Path) -> None:
         self._settings, self._log = settings, log
-        self._waiting: list[tuple[float, int, Order]] = []
-        self._dropped: set[int] = set()
+        self._queue = OrderQueue()
         self._done: dict[int, Result] = {}
-        self._lost: dict[int, int] = {}
         wanted = results + _AHEAD * workers
         self._slots = Slots(min(wanted, _MOST_SHARED_BYTES // max(1, update_bytes)), update_bytes)
         self._workers = [self._start() for _ in range(workers)]
 
     def put(self, order: Order, priority: float) -> None:
         """See `Workers.put`."""
-        heapq.heappush(self._waiting, (priority, order.number, order))
+        self._queue.put(order, priority)
         self._deal()
 
     @contextlib.contextmanager
@@ -77,7 +74,7 @@ class ProcessPool:
         """See `Workers.drop`."""
         result = self._done.pop(number, None)
         if result is None:
-            self._dropped.add(number)
+            self._queue.drop(number)
         else:
             self._slots.give_back(result.slot)
 
@@ -113,14 +110,10 @@ class ProcessPool:
         return _Worker(process, ours)
 
     def _deal(self) -> None:
-        if not self._waiting:
+        if not self._queue:
             return
         for worker in sorted(self._workers, key=lambda one: len(one.under_way)):
-            while self._waiting and len(worker.under_way) < _AHEAD:
-                _, number, order = heapq.heappop(self._waiting)
-                if number in self._dropped:
-                    self._dropped.discard(number)
-                    continue
+            while len(worker.under_way) < _AHEAD and (order := self._queue.next()) is not None:
                 slot = self._slots.take()
                 worker.under_way.append((order, slot))
                 # Safe: whoever has ended is noticed when its answer is waited for.
@@ -143,8 +136,7 @@ class ProcessPool:
 
     def _keep(self, worker: _Worker, result: Result) -> None:
         _, slot = worker.under_way.popleft()
-        wanted = result.done.number not in self._dropped
-        self._dropped.discard(result.done.number)
+        wanted = self._queue.is_wanted(result.done.number)
         if wanted:
             self._done[result.done.number] = result
         if result.slot is None or not wanted:
@@ -156,12 +148,10 @@ class ProcessPool:
         worker.process.join()
         for order, slot in worker.under_way:
             self._slots.give_back(slot)
-            self._lost[order.number] = self._lost.get(order.number, 0) + 1
-            if self._lost[order.number] >= _TRIES:
+            if not self._queue.again(order):
                 code = worker.process.exitcode
                 raise WorkersError(
-                    f"{_TRIES} worker processes have ended over the same device, the last with exit code {code}: "
+                    f"{TRIES} worker processes have ended over the same device, the last with exit code {code}: "
                     f"{self._log} may tell why"
                 )
-            heapq.heappush(self._waiting, (-1.0, order.number, order))
         self._workers[self._workers.index(worker)] = self._start()

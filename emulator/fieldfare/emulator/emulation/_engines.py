@@ -1,0 +1,55 @@
+"""What carries the devices' work out, and how they reach the aggregator, as `[engine]` says."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fieldfare.core.errors import ConfigError
+from fieldfare.emulator.scenario import EngineSettings
+from fieldfare.emulator.simulation import EmulatedAggregator, EmulatedClock
+from fieldfare.emulator.wire import WireAggregator
+from fieldfare.emulator.workers import ProcessPool, Workers, WorkerSettings, read_examples
+
+_TRANSPORTS = {"memory": EmulatedAggregator, "grpc": WireAggregator}
+
+
+def open_aggregator(engine: EngineSettings, state: Path, clock: EmulatedClock) -> EmulatedAggregator:
+    """The aggregator, as devices reach it; a context manager.
+
+    Args:
+        engine: says how.
+        state: folder of its state.
+        clock: emulated time.
+    """
+    return _TRANSPORTS[engine.transport](state, clock)
+
+
+@contextmanager
+def open_workers(
+    engine: EngineSettings, settings: WorkerSettings, *, update_bytes: int, results: int, log: Path
+) -> Iterator[Workers]:
+    """The workers, for the time of a run.
+
+    Args:
+        engine: says which.
+        settings: what each is told.
+        update_bytes: length of an encoded update.
+        results: that wait to be taken, as a rule.
+        log: file for what worker processes say.
+
+    Raises:
+        ConfigError: the engine is not installed here.
+        WorkersError: there is no such cluster, or it cannot hold the examples.
+    """
+    if engine.kind == "processes":
+        with ProcessPool(settings, engine.workers, update_bytes, results, log) as pool:
+            yield pool
+        return
+    try:
+        from fieldfare.emulator.cluster import RayWorkers, ray_cluster
+    except ModuleNotFoundError as error:
+        message = f"\"ray\" needs an extra ({error.name} is missing): pip install 'fieldfare[ray]'"
+        raise ConfigError(message, field="engine.kind") from error
+    nbytes = read_examples(settings.examples).nbytes
+    with ray_cluster(engine.ray_address, engine.workers, nbytes), RayWorkers(settings, engine.workers) as workers:
+        yield workers
