@@ -55,8 +55,8 @@ class Run:
 
 
 def run_fleet(scenario: Scenario, folder: Path, **emulating: Any) -> Run:
-    """Emulate into a folder that is not there yet."""
-    folder.mkdir()
+    """Emulate into a folder."""
+    folder.mkdir(exist_ok=True)
     told = {"on_start": lambda _: None, "on_round": lambda _: None, **emulating}
     outcome = emulate(scenario, folder, **told)
     return Run(

@@ -32,14 +32,14 @@ def emulated(fleet: Path, name: str, engine: dict[str, Any], task: dict[str, Any
 
 @pytest.mark.parametrize(
     ("task", "engine"),
-    [({"rounds": 2}, TROUBLED), (SCAFFOLD, {"transport": "grpc"}), (FEDBUFF, {})],
+    [({"rounds": 2}, TROUBLED), (SCAFFOLD, {}), (FEDBUFF, {"transport": "grpc"})],
     ids=["FedAvg", "SCAFFOLD", "FedBuff"],
 )
 def test_a_cluster_gives_the_same_bits(
     cluster: TwoNodes, fleet: Path, task: dict[str, Any], engine: dict[str, Any]
 ) -> None:
     trainer = {key: value for key, value in engine.items() if key == "trainer"}
-    alone = emulated(fleet, "alone", {"workers": 2, **trainer}, task)
+    alone = emulated(fleet, "alone", {"workers": 4, "transport": "grpc", **trainer}, task)
     ray = emulated(fleet, "ray", {"kind": "ray", "workers": 2, "ray_address": cluster.address, **engine}, task)
     assert alone == ray
     assert ray.ended["counted"] > 4

@@ -28,8 +28,8 @@ def test_memory_and_grpc_give_the_same_bits(tmp_path: Path, name: str) -> None:
     task, fleet = FLEETS[name]
     write_fleet(tmp_path)
     memory, grpc = (
-        run_fleet(fleet_scenario(tmp_path, {"workers": 1, "transport": one}, task, **fleet), tmp_path / one)
-        for one in ("memory", "grpc")
+        run_fleet(fleet_scenario(tmp_path, {"workers": workers, "transport": one}, task, **fleet), tmp_path / one)
+        for workers, one in ((1, "memory"), (2, "grpc"))
     )
     assert memory.outcome.ended
     assert memory == grpc
@@ -52,6 +52,25 @@ def test_refusals_and_diverged_updates_go_over_the_wire(tmp_path: Path) -> None:
     )
     assert memory == grpc
     assert {"refused", "withdrawn", "counted"} <= set(grpc.ended)
+
+
+class CutError(Exception):
+    """Ends a run."""
+
+
+def test_a_run_that_was_begun_in_memory_goes_on_over_grpc(tmp_path: Path) -> None:
+    write_fleet(tmp_path)
+    # Slow devices: some are at work for longer than a buffer takes.
+    whole = run_fleet(fleet_scenario(tmp_path, {"workers": 1}, FEDBUFF, spread=1.0), tmp_path / "whole")
+
+    def cut(_: object) -> None:
+        raise CutError
+
+    with pytest.raises(CutError):
+        run_fleet(fleet_scenario(tmp_path, {"workers": 1}, FEDBUFF, spread=1.0), tmp_path / "pieces", on_round=cut)
+    grpc = {"workers": 1, "transport": "grpc"}
+    pieces = run_fleet(fleet_scenario(tmp_path, grpc, FEDBUFF, spread=1.0), tmp_path / "pieces", resume=True)
+    assert pieces == whole
 
 
 def test_an_unknown_transport_is_refused() -> None:

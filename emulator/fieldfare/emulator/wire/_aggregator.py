@@ -1,5 +1,6 @@
 """The aggregator's engine as devices reach it over gRPC."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -63,6 +64,13 @@ class WireAggregator(EmulatedAggregator):
     def artifacts(self) -> Path:
         """The folder with the plans and checkpoints that came over the wire."""
         return self._fetched
+
+    def carry(self, tickets: Iterable[Ticket]) -> None:
+        """See `EmulatedAggregator.carry`; what these devices have fetched may have come to them in memory."""
+        at_work = list(tickets)
+        super().carry(at_work)
+        if at_work:
+            self._calls.adopt(super().artifacts)
 
     def close(self) -> None:
         """End the service, then close the storage."""

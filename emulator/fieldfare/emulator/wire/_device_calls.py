@@ -1,11 +1,12 @@
 """What one device after the other calls, through the transport that ships."""
 
 import hashlib
+import os
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from fieldfare.core.errors import ProtocolError
+from fieldfare.core.errors import ProtocolError, StorageError
 from fieldfare.core.sessions import Artifact, KeptReport
 from fieldfare.protos.v1 import aggregator_pb2, tensors_pb2
 from fieldfare.sdk.cache import ArtifactCache
@@ -26,6 +27,7 @@ class DeviceCalls:
 
     def __init__(self, transport: Transport, fetched: Path) -> None:
         self._transport = transport
+        self._fetched = fetched
         self._cache = ArtifactCache(fetched, _NO_LIMIT)
 
     def check_in(self, request: aggregator_pb2.CheckInRequest) -> aggregator_pb2.CheckInResponse:
@@ -54,6 +56,23 @@ class DeviceCalls:
             self._cache.fetch(artifact, open_stream)
         else:
             _check(artifact, open_stream(0))
+
+    def adopt(self, folder: Path) -> None:
+        """Take these artifacts for fetched: an earlier process has handed them to devices that are at work still.
+
+        Args:
+            folder: on the same disk; files under the hexadecimal digest of their content.
+
+        Raises:
+            StorageError: they cannot be had.
+        """
+        try:
+            self._fetched.mkdir(parents=True, exist_ok=True)
+            for path in folder.iterdir():
+                if not (self._fetched / path.name).exists():
+                    os.link(path, self._fetched / path.name)
+        except OSError as error:
+            raise StorageError(f"{self._fetched} cannot be filled from {folder}: {error.strerror or error}") from error
 
     def report(self, header: aggregator_pb2.ReportHeader, payload: bytes, now: datetime) -> aggregator_pb2.Receipt:
         """Send a report.
