@@ -10,7 +10,7 @@ import sys
 import threading
 import zipfile
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -170,12 +170,19 @@ def load_weights(path: str | Path, specs: Sequence[TensorSpec]) -> NDArray[np.fl
         raise WeightsError(f"{path}: {error}") from error
 
 
-def load_npz(path: Path) -> dict[str, NDArray[Any]]:
-    """Every array of an NPZ file, unchecked.
+def load_npz(
+    path: Path, names: Collection[str] | None = None, *, most_bytes: int | None = None
+) -> dict[str, NDArray[Any]]:
+    """Arrays of an NPZ file, unchecked.
+
+    Args:
+        path: the file.
+        names: of the arrays to read, where they are there; None for all.
+        most_bytes: what these may come to; None for any size. More is refused before it is in memory.
 
     Raises:
         NotFoundError: no such file, or one that cannot be read.
-        DataError: no NPZ file, a damaged one, or one that holds Python objects.
+        DataError: no NPZ file, a damaged one, one that holds Python objects, or one with larger arrays.
     """
     try:
         # Not NumPy's own opening: it raises OSError for a damaged archive as well.
@@ -189,10 +196,21 @@ def load_npz(path: Path) -> dict[str, NDArray[Any]]:
         content.seek(0)
         try:
             with np.load(content, allow_pickle=False) as archive:
-                return {name: archive[name] for name in archive.files}
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error):
+                wanted = [name for name in archive.files if names is None or name in names]
+                _check_size(path, archive, wanted, most_bytes)
+                return {name: archive[name] for name in wanted}
+        except (OSError, ValueError, EOFError, KeyError, MemoryError, zipfile.BadZipFile, zlib.error):
             # Without the cause: its words may quote what the file holds.
             raise problem from None
+
+
+def _check_size(path: Path, archive: Any, names: Iterable[str], most_bytes: int | None) -> None:
+    """By what the archive says of its members, none of which gives more than it says."""
+    if most_bytes is None:
+        return
+    sizes = {one.filename.removesuffix(".npy"): one.file_size for one in archive.zip.infolist()}
+    if (nbytes := sum(sizes[name] for name in names)) > most_bytes:
+        raise DataError(f"{path}: its arrays come to {nbytes:,} bytes, and at most {most_bytes:,} are allowed")
 
 
 def read_npz(path: Path, specs: Sequence[TensorSpec], *, spare: Sequence[TensorSpec] = ()) -> Examples:

@@ -1,5 +1,6 @@
 """Settings classes: sections within sections, values on top of others, and what is refused."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -55,11 +56,12 @@ class Phone:
 
     name: str = "one"
     files: tuple[Path, ...] = ()
+    numbers: Mapping[str, int] = field(default_factory=dict)
     beside: Beside = field(default_factory=Beside, metadata={FLAT: True})
 
 
 def test_fields_of_a_flat_class_stand_beside_the_others() -> None:
-    assert [key.name for key in keys_of(Phone)] == ["name", "files", "wait", "radio.kind", "radio.cap_bytes"]
+    assert [key.name for key in keys_of(Phone)] == ["name", "files", "numbers", "wait", "radio.kind", "radio.cap_bytes"]
     found = build_settings(Phone, {"wait": "1min", "radio": {"kind": "lte", "cap_bytes": "2MiB"}, "files": ["a", "b"]})
     radio = Radio("lte", 2**21)
     assert found == Phone(files=(Path("a"), Path("b")), beside=Beside(timedelta(minutes=1), radio))
@@ -70,10 +72,12 @@ def test_fields_of_a_flat_class_stand_beside_the_others() -> None:
     ("tree", "name", "words"),
     [
         ({"nam": "x"}, "nam", "did you mean 'name'"),
-        ({"zzz": 1}, "zzz", "known are files, name, radio, wait"),
+        ({"zzz": 1}, "zzz", "known are files, name, numbers, radio, wait"),
         ({"radio": 3}, "radio", "must be a table"),
         ({"radio": {"knid": 1}}, "radio.knid", "did you mean 'kind'"),
         ({"radio": {"kind": "fm"}}, "radio.kind", "one of wifi, lte"),
+        ({"numbers": [1]}, "numbers", "must be a table"),
+        ({"numbers": {"home": "x"}}, "numbers.home", "must be a whole number"),
         ({"wait": 3}, "wait", "duration with its unit"),
     ],
 )
@@ -81,6 +85,15 @@ def test_what_is_not_known_is_refused(tree: dict[str, Any], name: str, words: st
     with pytest.raises(ConfigError, match=words) as caught:
         build_settings(Phone, tree)
     assert caught.value.field == name
+
+
+def test_a_mapping_has_keys_of_the_users_own() -> None:
+    numbers = {"home": 1, 'a "b" c': 2}
+    found = build_settings(Phone, {"numbers": numbers})
+    assert found.numbers == numbers
+    printed = print_settings(found, "# A phone.", Phone)
+    assert build_settings(Phone, parse_toml(printed.encode(), "printed", "file")) == found
+    assert "#numbers = {}" in print_settings(Phone(), "# A phone.", Phone)
 
 
 def test_values_go_on_top_and_what_was_there_is_not_changed() -> None:
@@ -108,7 +121,7 @@ def test_what_is_no_toml(content: bytes) -> None:
 
 
 def test_what_is_printed_is_read_back() -> None:
-    phone = Phone("two", (Path("a"),), Beside(radio=Radio(cap_bytes=2**20)))
+    phone = Phone("two", (Path("a"),), beside=Beside(radio=Radio(cap_bytes=2**20)))
     text = print_settings(phone, "# A phone.", Phone)
     assert build_settings(Phone, parse_toml(text.encode(), "text", "")) == phone
     for line in ("# What it is called.", 'name = "two"', "# How it talks.", "[radio]", '#kind = "wifi"',

@@ -1,7 +1,10 @@
 """Weights files in other tools' formats, and files that are there whole or not at all."""
 
+import io
 import os
 import stat
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ from fieldfare.core.errors import ConfigError, DataError, NotFoundError, Storage
 from fieldfare.core.files import (
     OWNER_ONLY,
     check_writable,
+    load_npz,
     load_weights,
     remove_durably,
     save_weights,
@@ -151,3 +155,24 @@ def test_a_place_that_cannot_be_written_is_noticed_early(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(StorageError, match="no permission"):
         check_writable(tmp_path / "file")
+
+
+def test_arrays_of_an_archive_are_read_by_name_and_within_a_bound(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, small=np.arange(3, dtype=np.int32), large=np.zeros(1_000_000))
+    assert {name: array.tolist() for name, array in load_npz(path, {"small", "none"}, most_bytes=1000).items()} == {
+        "small": [0, 1, 2]
+    }
+    assert set(load_npz(path)) == {"small", "large"}
+    with pytest.raises(DataError, match=r"a\.npz: its arrays come to 8,000,1\d\d bytes, and at most 1,000 are allowed"):
+        load_npz(path, {"large"}, most_bytes=1000)
+
+
+def test_an_array_that_claims_more_than_any_memory_holds_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (2**55,)})
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x.npy", header.getvalue())
+    with pytest.raises(DataError, match="damaged"):
+        load_npz(path)

@@ -39,7 +39,7 @@ def test_values_stand_where_they_should_and_paths_begin_at_the_file(tmp_path: Pa
     found = read_scenario(write(tmp_path), {"partition.devices": 20, "task.rounds": 4, "fleet.dropout": 0.25})
     settings, task = found.settings, found.task
     assert settings.plan == tmp_path / "models/a.tflite"
-    assert settings.data.source == tmp_path / "data.npz"
+    assert settings.data.source == str(tmp_path / "data.npz")
     assert (settings.seed, settings.partition.kind, settings.partition.devices) == (7, "dirichlet", 20)
     assert (settings.fleet.latency, settings.fleet.dropout) == (timedelta(milliseconds=20), 0.25)
     assert (task.name, task.population, task.rounds) == ("emulated", "emulated", 4)

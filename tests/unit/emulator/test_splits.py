@@ -1,13 +1,10 @@
 """Partitions: every row on one device, in the shapes that the papers describe."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from fieldfare.core.errors import ConfigError, DataError
-from fieldfare.core.weights import TensorSpec
-from fieldfare.emulator.data import Table, load_table
+from fieldfare.emulator.data import Table
 from fieldfare.emulator.partition import (
     column_partition,
     iid_partition,
@@ -17,13 +14,12 @@ from fieldfare.emulator.partition import (
     quantity_partition,
     shard_partition,
 )
-from fieldfare.emulator.scenario import DataSettings, PartitionKind, PartitionSettings
+from fieldfare.emulator.scenario import PartitionKind, PartitionSettings
 
 LABELS = np.repeat(np.arange(10), 60)
 TABLE = Table(
     {"x": np.arange(600, dtype=np.float32), "label": LABELS.astype(np.int32)}, np.repeat(["a", "b", "c"], 200)
 )
-SPECS = (TensorSpec("x", "float32", ()), TensorSpec("label", "int32", ()))
 
 
 def rng() -> np.random.Generator:
@@ -104,23 +100,3 @@ def test_what_cannot_be_dealt_out() -> None:
         shard_partition(LABELS, 3, per_device=0, rng=rng())
     with pytest.raises(ConfigError, match="devices"):
         iid_partition(3, 0, rng=rng())
-
-
-def test_tables_from_files(tmp_path: Path) -> None:
-    np.savez(tmp_path / "a.npz", who=TABLE.column, **TABLE.examples)
-    found = load_table(DataSettings(tmp_path / "a.npz", "who"), SPECS)
-    assert list(found.examples) == ["x", "label"]
-    assert np.array_equal(found.column, TABLE.column)  # type: ignore[arg-type]
-    (tmp_path / "a.csv").write_text("x,label,who\n0.5,3,1\n1.5,4,2\n")
-    found = load_table(DataSettings(tmp_path / "a.csv", "who"), SPECS)
-    assert found.examples["x"].tolist() == [0.5, 1.5]
-    assert found.column is not None
-    assert found.column.tolist() == [1, 2]
-    for source, column, words in (
-        ("a.npz", "whom", "needs 'whom' with one value for each of the 600"),
-        ("a.parquet", None, "only .npz and .csv"),
-    ):
-        with pytest.raises((ConfigError, DataError), match=words):
-            load_table(DataSettings(tmp_path / source, column), SPECS)
-    with pytest.raises(DataError, match=r"a\.npz: examples need the tensors"):
-        load_table(DataSettings(tmp_path / "a.npz"), (*SPECS, TensorSpec("z", "float32", ())))

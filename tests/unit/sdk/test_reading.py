@@ -7,7 +7,7 @@ import pytest
 
 from fieldfare.core.errors import DataError, NotFoundError
 from fieldfare.core.weights import TensorSpec
-from fieldfare.sdk.reading import read_examples
+from fieldfare.sdk.reading import read_csv, read_examples
 
 IMAGE = (TensorSpec("pixels", "float32", (2, 2)), TensorSpec("label", "int32", ()))
 TWO = (TensorSpec("a", "float32", (2,)), TensorSpec("b", "int64", ()), TensorSpec("y", "bool", (1,)))
@@ -112,3 +112,16 @@ def test_other_files(tmp_path: Path) -> None:
             read_examples(tmp_path / name, IMAGE)
     with pytest.raises(DataError, match=r"only .csv and .npz"):
         read_examples(tmp_path / "a.txt", IMAGE)
+
+
+def test_a_column_of_texts_stands_beside_the_tensors(tmp_path: Path) -> None:
+    path = csv(tmp_path, "p0,who,p1,label,p2,p3\n1, anna ,2,7,3,4.5\n0,bo,0,8,0,0\n")
+    found = read_csv(path, IMAGE, text="who")
+    assert found["who"].tolist() == ["anna", "bo"]
+    assert found["pixels"][0].tolist() == [[1, 2], [3, 4.5]]
+    with pytest.raises(DataError, match="no column 'whose'"):
+        read_csv(path, IMAGE, text="whose")
+    for cell in ("", "x" * 257):
+        path = csv(tmp_path, f"p0,who,p1,label,p2,p3\n1,{cell},2,7,3,4.5\n")
+        with pytest.raises(DataError, match=r"row 2, column 2 \('who'\): needs a text of 1 to 256 characters"):
+            read_csv(path, IMAGE, text="who")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fieldfare.converters.commands._source import HELP, load_model
+from fieldfare.converters.sources import HELP, load_model
 from fieldfare.core.command import Command, Console, quiet_native_output
 from fieldfare.core.errors import ConfigError
 from fieldfare.core.files import check_writable, write_atomically

@@ -2,8 +2,8 @@
 
 A setting is a field with a default; its bounds are in `__post_init__`, and its line under `Attributes:` is its
 documentation. A field that is a dataclass is a section. Types are bool, int, float, str, timedelta, Path, a tuple of
-any length of one of these, a Literal of strings, or one of them or None; an int whose name ends with `_bytes` may have
-a unit.
+any length of one of these, a mapping from names to one of these (a table whose keys are the user's), a Literal of
+strings, or one of them or None; an int whose name ends with `_bytes` may have a unit.
 """
 
 from fieldfare.core.configuration._keys import FLAT, Key, keys_of

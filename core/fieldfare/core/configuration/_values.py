@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -23,8 +24,8 @@ def from_toml(value: Any, kind: Any, *, nbytes: bool, name: str) -> Any:
 
     Args:
         value: as `tomllib` gave it.
-        kind: the field's type: bool, int, float, str, timedelta, Path, a tuple of any length of one of these, a Literal
-            of strings, or one of them or None.
+        kind: the field's type: bool, int, float, str, timedelta, Path, a tuple of any length of one of these, a mapping
+            from names to one of these, a Literal of strings, or one of them or None.
         nbytes: whether an int is a number of bytes, which may have a unit.
         name: the dotted name, for messages.
 
@@ -40,6 +41,10 @@ def from_toml(value: Any, kind: Any, *, nbytes: bool, name: str) -> Any:
         if not isinstance(value, list):
             raise ConfigError(f"must be a list, got {value!r}", field=name)
         return tuple(from_toml(one, options[0], nbytes=nbytes, name=name) for one in value)
+    if get_origin(kind) is Mapping:
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"must be a table, got {value!r}", field=name)
+        return {key: from_toml(one, options[1], nbytes=nbytes, name=f"{name}.{key}") for key, one in value.items()}
     if len(options) == 1:
         return from_toml(value, options[0], nbytes=nbytes, name=name)
     return _READERS[_BYTES if nbytes else kind](value, name)
@@ -53,6 +58,9 @@ def to_toml(value: Any, *, nbytes: bool) -> str:
         return f'"{_with_unit(value, _SIZE_BYTES)}"'
     if isinstance(value, tuple):
         return "[" + ", ".join(to_toml(one, nbytes=nbytes) for one in value) + "]"
+    if isinstance(value, Mapping):
+        pairs = (f"{json.dumps(key)} = {to_toml(one, nbytes=nbytes)}" for key, one in value.items())
+        return "{" + ", ".join(pairs) + "}"
     return json.dumps(str(value) if isinstance(value, Path) else value)
 
 

@@ -32,6 +32,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     add("--set", metavar="KEY=VALUE", action="append", default=[], help="in place of what the file says; repeatable")
     add("--resume", action="store_true", help="go on with the run in --output after its last finished round")
     add("--print-scenario", action="store_true", help="write a commented scenario to standard output, and end")
+    add("--statistics", action="store_true", help="tell how the examples are spread over the devices, and end")
     parser.set_defaults(run=_run)
 
 
@@ -46,20 +47,40 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     if options.scenario is None:
         raise ConfigError("name a scenario, or write one with --print-scenario", field="SCENARIO")
     values = dict(parse_assignment(one, "--set", "fleet.dropout=0.1") for one in options.set)
-    return _emulate(read_scenario(options.scenario, values), options.output, console, resume=options.resume)
+    scenario = read_scenario(options.scenario, values)
+    if options.statistics:
+        return _examine(scenario, console)
+    return _emulate(scenario, options.output, console, resume=options.resume)
+
+
+def _examine(scenario: Any, console: Console) -> int:
+    from fieldfare.core.command import quiet_native_output
+    from fieldfare.emulator.emulation import examine
+    from fieldfare.emulator.partition import describe_partition
+
+    with quiet_native_output():
+        statistics = examine(scenario)
+    for line in describe_partition(statistics, whole=True):
+        console.say(line)
+    return 0
 
 
 def _emulate(scenario: Any, output: Path, console: Console, *, resume: bool) -> int:
     from fieldfare.core.command import quiet_log, quiet_native_output
     from fieldfare.core.plans import read_manifest
     from fieldfare.emulator.emulation import describe_ends, emulate, main_metric, write_results
+    from fieldfare.emulator.model_export import plan_of
     from fieldfare.emulator.partition import describe_partition
     from fieldfare.emulator.progress import ProgressDisplay
     from fieldfare.emulator.results_folder import prepare_folder, reopen_folder
 
     task, settings = scenario.task, scenario.settings
-    manifest = read_manifest(settings.plan)
+    if settings.model.source is None:
+        # Before an earlier run's results are removed.
+        read_manifest(settings.plan)
     folder = (reopen_folder if resume else prepare_folder)(output, "emulation")
+    with quiet_native_output():
+        manifest = read_manifest(plan_of(scenario, folder))
 
     def tell(statistics: Any) -> None:
         for line in describe_partition(statistics):

@@ -1,62 +1,87 @@
-"""Examples from a file, held to what the plan takes."""
+"""Examples from a scenario's source, or from arrays in memory."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from fieldfare.core.errors import ConfigError, DataError
-from fieldfare.core.files import load_npz
-from fieldfare.core.plans import Examples, check_examples
+from fieldfare.core.errors import ConfigError, NotFoundError
 from fieldfare.core.weights import TensorSpec
+from fieldfare.emulator.data._table import Table, table_of, wanted_of
+from fieldfare.emulator.data.sources import (
+    HUB,
+    Wanted,
+    is_saved,
+    read_csv,
+    read_from_hub,
+    read_images,
+    read_npz,
+    read_parquet,
+    read_saved,
+    read_tf_data,
+)
 from fieldfare.emulator.scenario import DataSettings
-from fieldfare.sdk.reading import read_csv
 
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """All examples.
-
-    Attributes:
-        examples: tensor name to `(n, *shape)` array.
-        column: `(n,)`, whose each example is; None where no column was named.
-    """
-
-    examples: Examples
-    column: NDArray[Any] | None
+_FILES = {".npz": read_npz, ".csv": read_csv, ".parquet": read_parquet}
+_KINDS = (
+    'a .npz, .csv or .parquet file, a folder of pictures or of `datasets`, "hub:OWNER/NAME", or "file.py:function" '
+    "that returns a tf.data.Dataset"
+)
 
 
 def load_table(settings: DataSettings, specs: Sequence[TensorSpec]) -> Table:
     """Read and check the source.
 
     Args:
-        settings: file and column.
+        settings: source and columns.
         specs: of one example, from the plan's manifest.
 
     Raises:
-        ConfigError: a file of another kind.
-        NotFoundError: no such file.
-        DataError: arrays that do not fit; never shows a value.
+        ConfigError: a source of another kind, columns that cannot be, a package that is not installed.
+        NotFoundError: no such file or folder.
+        DataError: examples that do not fit the plan, or are too many; never shows a value.
+        ModelError: the user's function that makes a `tf.data.Dataset` failed.
     """
-    path = settings.source
-    match path.suffix.lower():
-        case ".npz":
-            arrays = load_npz(path)
-            examples: Examples = {spec.name: arrays[spec.name] for spec in specs if spec.name in arrays}
-            column = None if settings.column is None else arrays.get(settings.column)
-        case ".csv":
-            whose = () if settings.column is None else (TensorSpec(settings.column, "int64", ()),)
-            read = read_csv(path, (*specs, *whose))
-            examples = {spec.name: read[spec.name] for spec in specs}
-            column = None if settings.column is None else read[settings.column]
-        case _:
-            raise ConfigError(f"{path}: only .npz and .csv files can be read", field="data.source")
-    try:
-        rows = check_examples(specs, examples)
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from error
-    if settings.column is not None and (column is None or column.shape != (rows,)):
-        raise DataError(f"{path}: needs {settings.column!r} with one value for each of the {rows} examples")
-    return Table({name: np.ascontiguousarray(array) for name, array in examples.items()}, column)
+    wanted = wanted_of(settings, specs)
+    return table_of(_read(settings, wanted), wanted, settings.source)
+
+
+def table_from_arrays(settings: DataSettings, specs: Sequence[TensorSpec], arrays: Mapping[str, ArrayLike]) -> Table:
+    """As `load_table`, of arrays in memory that stand for the source.
+
+    Args:
+        settings: of these the columns count, and how many bytes are allowed.
+        specs: of one example, from the plan's manifest.
+        arrays: by the column's name, `(n, ...)` each.
+
+    Raises:
+        ConfigError: columns that cannot be.
+        DataError: arrays that do not fit the plan, or are too many; never shows a value.
+    """
+    wanted = wanted_of(settings, specs)
+    found = {name: np.asarray(array) for name, array in arrays.items()}
+    rows = {array.shape[0] if array.ndim else 0 for name, array in found.items() if name in wanted.columns}
+    wanted.check_rows(max(rows, default=0), "the arrays")
+    return table_of(found, wanted, "the arrays")
+
+
+def _read(settings: DataSettings, wanted: Wanted) -> Mapping[str, NDArray[Any]]:
+    source, path = settings.source, Path(settings.source)
+    is_folder = path.is_dir()
+    if source.startswith(HUB):
+        return read_from_hub(source.removeprefix(HUB), wanted, settings.split)
+    if is_folder and is_saved(path):
+        return read_saved(path, wanted, settings.split)
+    if settings.split is not None:
+        raise ConfigError("only data sets of `datasets` have splits: leave it out", field="data.split")
+    if is_folder:
+        return read_images(path, wanted)
+    if path.suffix.lower() in _FILES:
+        return _FILES[path.suffix.lower()](path, wanted)
+    if ":" in source:
+        return read_tf_data(source, wanted)
+    if not path.exists():
+        raise NotFoundError(f"data.source: there is no file or folder {source}")
+    raise ConfigError(f"{source}: must be {_KINDS}", field="data.source")

@@ -9,22 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fieldfare.core.encodings import encoded_bytes
-from fieldfare.core.errors import ConfigError, PlanError
-from fieldfare.core.plans import Manifest, read_manifest
+from fieldfare.core.errors import ConfigError
+from fieldfare.core.plans import Manifest
 from fieldfare.core.weights import total_size
-from fieldfare.emulator.data import Table, load_table
+from fieldfare.emulator.data import Table
 from fieldfare.emulator.devices import Behaviour, Exclusions, draw_behaviour, too_small
 from fieldfare.emulator.emulation._checkpoints import Checkpoints
 from fieldfare.emulator.emulation._engines import open_aggregator, open_workers
-from fieldfare.emulator.partition import (
-    Partition,
-    PartitionStatistics,
-    labels_if_any,
-    make_partition,
-    partition_statistics,
-)
+from fieldfare.emulator.emulation._preparation import prepare
+from fieldfare.emulator.partition import Partition, PartitionStatistics
 from fieldfare.emulator.records import DeviceRows, Totals, reported_metrics
 from fieldfare.emulator.results_folder import STATE
 from fieldfare.emulator.scenario import Scenario, TraceSettings, scenario_values
@@ -112,6 +108,8 @@ def emulate(
     on_start: Callable[[PartitionStatistics], None],
     on_round: Callable[[task_pb2.TaskStatus], None],
     resume: bool = False,
+    examples: Mapping[str, ArrayLike] | None = None,
+    model: Any = None,
     elapsed: Callable[[], float] = time.perf_counter,
 ) -> Outcome:
     """Run a scenario to the end of its task, or of its time.
@@ -124,13 +122,16 @@ def emulate(
         on_round: told of the task after each round.
         resume: go on after the last round that the run in the folder has finished; with the same result as if it had
             not been interrupted.
+        examples: arrays in place of `data.source`, `(n, ...)` by the names of the plan's tensors, or as `data.columns`
+            says; one more by `data.column`, where that tells whose each example is.
+        model: a compiled `keras.Model` in place of the plan, exported as `scenario.settings.model` says.
         elapsed: seconds that pass on this machine, from any beginning.
 
     Raises:
         ConfigError: the run in the folder was begun with another scenario, or with other data.
         FieldfareError: what is wrong with plan, data or task; a disk that is full; workers that end again and again.
     """
-    inputs = _read(scenario)
+    inputs = _read(scenario, folder, examples, model)
     on_start(inputs.statistics)
     checkpoints = Checkpoints(folder / "checkpoints")
     last = checkpoints.newest() if resume else None
@@ -252,20 +253,20 @@ class _Run:
         return _AHEAD * self.scenario.settings.engine.workers
 
 
-def _read(scenario: Scenario) -> _Inputs:
+def _read(scenario: Scenario, folder: Path, examples: Mapping[str, ArrayLike] | None, model: Any) -> _Inputs:
     settings = scenario.settings
-    try:
-        plan = settings.plan.read_bytes()
-    except OSError as error:
-        raise PlanError(f"cannot read the plan {settings.plan}: {error.strerror or error}") from error
-    manifest = read_manifest(plan)
-    table = load_table(settings.data, manifest.example_specs)
-    partition = make_partition(settings.partition, table, settings.seed)
-    labels = labels_if_any(settings.partition, table.examples)
-    statistics = partition_statistics(partition, labels, table.examples)
-    behaviour = draw_behaviour(settings.fleet, partition.devices, settings.seed)
-    exclusions = too_small(behaviour.memory_bytes, scenario.task, manifest)
-    return _Inputs(plan, manifest, table, partition, statistics, behaviour, exclusions)
+    prepared = prepare(scenario, folder, examples=examples, model=model)
+    behaviour = draw_behaviour(settings.fleet, prepared.partition.devices, settings.seed)
+    exclusions = too_small(behaviour.memory_bytes, scenario.task, prepared.manifest)
+    return _Inputs(
+        prepared.plan,
+        prepared.manifest,
+        prepared.table,
+        prepared.partition,
+        prepared.statistics,
+        behaviour,
+        exclusions,
+    )
 
 
 def _check_same(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ from fieldfare.emulator.scenario._fleet import (
     MemorySettings,
     TraceSettings,
 )
+from fieldfare.emulator.scenario._model import ModelSettings
 from fieldfare.emulator.scenario._reading import (
     print_scenario,
     read_scenario,
@@ -28,6 +29,7 @@ __all__ = [
     "EngineSettings",
     "FleetSettings",
     "MemorySettings",
+    "ModelSettings",
     "PartitionKind",
     "PartitionSettings",
     "Scenario",

@@ -1,5 +1,6 @@
 """A scenario from TOML, and a commented one to begin with."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -13,6 +14,8 @@ from fieldfare.core.files import read_small
 from fieldfare.core.tasks import task_spec_from_mapping
 from fieldfare.emulator.scenario._fleet import FleetSettings
 from fieldfare.emulator.scenario._scenario import Scenario, Settings
+
+_MODULE = re.compile(r"[\w.]+:\w+")
 
 _HEAD = """\
 # A scenario for `fieldfare emulate FILE`: every setting with its default.
@@ -73,13 +76,31 @@ def scenario_from_mapping(tree: Mapping[str, Any], folder: Path = Path()) -> Sce
     if not isinstance(task, Mapping):
         raise ConfigError(f"must be a table, got {task!r}", field="task")
     settings = build_settings(Settings, {key: value for key, value in tree.items() if key != "task"})
-    data = replace(settings.data, source=folder / settings.data.source)
-    settings = replace(settings, plan=folder / settings.plan, data=data, fleet=_fleet_from(folder, settings.fleet))
+    if settings.model.source is not None and "plan" in tree:
+        raise ConfigError("name a plan or a model, not both", field="model.source")
+    settings = _from_folder(settings, folder)
     try:
         return Scenario(settings, task_spec_from_mapping({"name": "emulated", "population": "emulated", **task}))
     except ConfigError as error:
         problem = str(error).removeprefix(f"{error.field}: ")
         raise ConfigError(problem, field=f"task.{error.field}" if error.field else "task") from error
+
+
+def _from_folder(settings: Settings, folder: Path) -> Settings:
+    """With the relative paths taken from the folder."""
+    model = settings.model
+    if model.source is not None:
+        model = replace(model, source=_place(model.source, folder))
+    data = replace(settings.data, source=_place(settings.data.source, folder))
+    return replace(
+        settings, plan=folder / settings.plan, model=model, data=data, fleet=_fleet_from(folder, settings.fleet)
+    )
+
+
+def _place(source: str, folder: Path) -> str:
+    """A file, a folder or "file.py:function" from the folder; the name of a module or of a data set as it is."""
+    is_module = _MODULE.fullmatch(source) is not None and ".py:" not in source
+    return source if is_module or source.startswith("hub:") else str(folder / source)
 
 
 def _fleet_from(folder: Path, fleet: FleetSettings) -> FleetSettings:

@@ -7,6 +7,7 @@ from pathlib import Path
 from fieldfare.core.errors import ConfigError
 from fieldfare.core.tasks import TaskSpec
 from fieldfare.emulator.scenario._fleet import FleetSettings
+from fieldfare.emulator.scenario._model import ModelSettings
 from fieldfare.emulator.scenario._sections import DataSettings, EngineSettings, PartitionSettings
 
 _LONGEST = timedelta(days=3650)
@@ -21,6 +22,7 @@ class Settings:
             folder.
         seed: of everything that is drawn: partition, devices, selection, shuffling.
         longest: the emulated time after which the run ends, whatever it has reached.
+        model: a Keras model in place of the plan.
         data: the examples.
         partition: how the examples are spread over the devices.
         fleet: what the devices are like.
@@ -30,6 +32,7 @@ class Settings:
     plan: Path = Path("plan.tflite")
     seed: int = 1
     longest: timedelta = timedelta(days=30)
+    model: ModelSettings = field(default_factory=ModelSettings)
     data: DataSettings = field(default_factory=DataSettings)
     partition: PartitionSettings = field(default_factory=PartitionSettings)
     fleet: FleetSettings = field(default_factory=FleetSettings)

@@ -1,8 +1,8 @@
 """Most sections of a scenario, each with its defaults and its bounds; `[fleet]` stands in a module of its own."""
 
 import re
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from fieldfare.core.errors import ConfigError
@@ -26,13 +26,27 @@ class DataSettings:
     """The examples.
 
     Attributes:
-        source: an .npz or .csv file whose arrays or columns are those of the plan's examples; a relative path is taken
-            from the scenario's folder.
+        source: an .npz, .csv or .parquet file; a folder of pictures with a sub-folder for each label; a folder that
+            `save_to_disk` of `datasets` wrote, or "hub:OWNER/NAME"; "file.py:function" or "module:function" that
+            returns a tf.data.Dataset. A relative path is taken from the scenario's folder.
+        split: of a data set of `datasets`, such as "train".
         column: name of an array or column beside them that tells whose each example is; for the partition "column".
+            In a folder of pictures: the sub-folders are whose, and those within them the labels.
+        columns: where a column has another name than the plan's tensor that it holds: the column's name by the
+            tensor's, such as {x = "image", y = "label"}.
+        most_bytes: what the examples may come to in memory.
     """
 
-    source: Path = Path("data.npz")
+    source: str = "data.npz"
+    split: str | None = None
     column: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    most_bytes: int = 8 * 2**30
+
+    def __post_init__(self) -> None:
+        _need(bool(self.source), "data", "source", "must not be empty")
+        _need(self.most_bytes >= 1, "data", "most_bytes", "must be at least 1")
+        _need(all(self.columns.values()), "data", "columns", "must not name a column by nothing")
 
 
 @dataclass(frozen=True, slots=True)

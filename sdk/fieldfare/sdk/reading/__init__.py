@@ -19,7 +19,10 @@ def read_examples(path: Path, specs: Sequence[TensorSpec]) -> Examples:
         NotFoundError: no such file.
         DataError: another ending, or content that does not fit the specs.
     """
-    readers = {".csv": read_csv, ".npz": read_npz}
-    if path.suffix.lower() not in readers:
-        raise DataError(f"{path}: only .csv and .npz files can be read")
-    return readers[path.suffix.lower()](path, specs)
+    match path.suffix.lower():
+        case ".csv":
+            return read_csv(path, specs)
+        case ".npz":
+            return read_npz(path, specs)
+        case _:
+            raise DataError(f"{path}: only .csv and .npz files can be read")

@@ -16,27 +16,34 @@ from fieldfare.core.weights import TensorSpec
 
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 _ROWS_AT_ONCE = 4096
+_LONGEST_TEXT = 256
 
 N = TypeVar("N", int, float)
 
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """Where the flattened values of one tensor stand: positions in a row, from 0."""
+    """Where the flattened values of one tensor stand: positions in a row, from 0. Without a spec: a text."""
 
-    spec: TensorSpec
+    name: str
+    spec: TensorSpec | None
     positions: tuple[int, ...]
 
 
-def read_csv(path: Path, specs: Sequence[TensorSpec]) -> Examples:
+def read_csv(path: Path, specs: Sequence[TensorSpec], *, text: str | None = None) -> Examples:
     """Read a CSV file.
 
     A column named like a tensor holds that tensor's one value; columns `name.0`, `name.1`, ... hold its flattened
     values. Where a single tensor has no column of its own name, all columns that are left are its flattened values, in
     their order. So a file of 64 pixels and a column "label" fits an input (64,) and a target "label".
 
+    Args:
+        path: the file.
+        specs: of one example.
+        text: name of a further column, whose cells are taken as they stand; at most 256 characters each.
+
     Returns:
-        Tensor name to a `(n, *shape)` array of the spec's dtype.
+        Tensor name to a `(n, *shape)` array of the spec's dtype; the name `text` to a `(n,)` array of texts.
 
     Raises:
         NotFoundError: no such file.
@@ -46,7 +53,7 @@ def read_csv(path: Path, specs: Sequence[TensorSpec]) -> Examples:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             lines = csv.reader(file)
-            columns = _columns(path, next(lines, []), specs)
+            columns = _columns(path, next(lines, []), specs, text)
             pieces = list(_pieces(path, lines, columns))
     except FileNotFoundError as error:
         raise NotFoundError(f"{path} is not there") from error
@@ -55,21 +62,24 @@ def read_csv(path: Path, specs: Sequence[TensorSpec]) -> Examples:
         raise DataError(f"{path} cannot be read as a CSV file in UTF-8") from None
     if not pieces:
         raise DataError(f"{path}: there are no rows below the header")
-    examples = {spec.name: np.concatenate([piece[spec.name] for piece in pieces]) for spec in specs}
+    arrays = {one.name: np.concatenate([piece[one.name] for piece in pieces]) for one in columns}
     try:
-        check_examples(specs, examples)
+        check_examples(specs, {spec.name: arrays[spec.name] for spec in specs})
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
-    return examples
+    return arrays
 
 
-def _columns(path: Path, header: Sequence[str], specs: Sequence[TensorSpec]) -> list[_Column]:
+def _columns(path: Path, header: Sequence[str], specs: Sequence[TensorSpec], text: str | None) -> list[_Column]:
     names = [name.strip() for name in header]
     if any(_is_number(name) for name in names) or not any(names):
         raise DataError(f"{path}: the first row must be a header with the columns' names")
     if len(set(names)) != len(names):
         raise DataError(f"{path}: two columns of the header have the same name")
     where = {name: position for position, name in enumerate(names)}
+    if text is not None and text not in where:
+        raise DataError(f"{path}: the header has no column {text!r}")
+    texts = [] if text is None else [_Column(text, None, (where.pop(text),))]
     found: dict[str, tuple[int, ...]] = {}
     for spec in specs:
         numbered = [f"{spec.name}.{index}" for index in range(spec.size)]
@@ -78,7 +88,7 @@ def _columns(path: Path, header: Sequence[str], specs: Sequence[TensorSpec]) -> 
         elif all(name in where for name in numbered):
             found[spec.name] = tuple(where[name] for name in numbered)
     taken = {position for positions in found.values() for position in positions}
-    left = tuple(position for position in range(len(names)) if position not in taken)
+    left = tuple(position for position in where.values() if position not in taken)
     missing = [spec for spec in specs if spec.name not in found]
     if len(missing) == 1 and len(left) == missing[0].size:
         found[missing[0].name], left = left, ()
@@ -87,7 +97,7 @@ def _columns(path: Path, header: Sequence[str], specs: Sequence[TensorSpec]) -> 
     if left:
         listed = ", ".join(str(position + 1) for position in left[:5])
         raise DataError(f"{path}: {len(left)} columns belong to no tensor (column {listed})")
-    return [_Column(spec, found[spec.name]) for spec in specs]
+    return [*(_Column(spec.name, spec, found[spec.name]) for spec in specs), *texts]
 
 
 def _wanted(missing: Sequence[TensorSpec]) -> str:
@@ -119,12 +129,16 @@ def _pieces(path: Path, lines: Iterator[list[str]], columns: Sequence[_Column]) 
 
 def _arrays(columns: Sequence[_Column], values: Sequence[list[Any]], rows: int) -> dict[str, NDArray[Any]]:
     return {
-        column.spec.name: np.array(flat, column.spec.dtype).reshape(rows, *column.spec.shape)
+        column.name: np.array(flat)
+        if column.spec is None
+        else np.array(flat, column.spec.dtype).reshape(rows, *column.spec.shape)
         for column, flat in zip(columns, values, strict=True)
     }
 
 
 def _read(path: Path, row: int, cells: Sequence[str], column: _Column) -> list[Any]:
+    if column.spec is None:
+        return [_text(path, row, cells, column)]
     parse = _parser(column.spec)
     result: list[Any] = []
     for position in column.positions:
@@ -135,6 +149,14 @@ def _read(path: Path, row: int, cells: Sequence[str], column: _Column) -> list[A
             place = f"row {row}, column {position + 1} ({column.spec.name!r})"
             raise DataError(f"{path}: {place}: needs a finite number that fits {column.spec.dtype}") from None
     return result
+
+
+def _text(path: Path, row: int, cells: Sequence[str], column: _Column) -> str:
+    cell = cells[column.positions[0]].strip()
+    if not 0 < len(cell) <= _LONGEST_TEXT:
+        place = f"row {row}, column {column.positions[0] + 1} ({column.name!r})"
+        raise DataError(f"{path}: {place}: needs a text of 1 to {_LONGEST_TEXT} characters")
+    return cell
 
 
 def _parser(spec: TensorSpec) -> Callable[[str], Any]:

@@ -1,4 +1,4 @@
-"""Finds the Keras model that a command line names."""
+"""Finds the Keras model that a command line or a scenario names, and calls the user's function that makes one."""
 
 import importlib
 import importlib.util
@@ -41,31 +41,44 @@ def load_model(source: str) -> Any:
         ModelError: the file holds no model, or the function returns none.
         NotFoundError: there is no such file, module or function.
     """
-    import keras
-
     if ":" not in source:
         return _from_file(Path(source))
-    place, _, name = source.rpartition(":")
-    module = _module_from_file(Path(place)) if place.endswith(".py") else _module(place)
-    function = getattr(module, name, None)
-    if not callable(function):
-        raise NotFoundError(f"{place} has no function {name!r}")
-    with _users_code(source):
-        model = function()
+    model = made_by(source)
+    import keras
+
     if not isinstance(model, keras.Model):
         raise ModelError(f"{source} returned {type(model).__name__}, not a Keras model")
     return model
 
 
-def _from_file(path: Path) -> Any:
-    import keras
+def made_by(source: str) -> Any:
+    """What a function of the user's returns.
 
+    Args:
+        source: "path/to/file.py:name" or "package.module:name"; it is called without arguments.
+
+    Raises:
+        ModelError: it raised.
+        NotFoundError: there is no such file, module or function.
+    """
+    place, _, name = source.rpartition(":")
+    module = _module_from_file(Path(place)) if place.endswith(".py") else _module(place)
+    function = getattr(module, name, None)
+    if not callable(function):
+        raise NotFoundError(f"{place} has no function {name!r}")
+    with users_code(source):
+        return function()
+
+
+def _from_file(path: Path) -> Any:
     if path.suffix != ".keras":
         raise ConfigError(f"{str(path)!r} is not understood; give {HELP}", field="MODEL")
     if not path.is_file():
         raise NotFoundError(f"there is no file {path}")
     if not zipfile.is_zipfile(path):
         raise ModelError(f"{path} is no Keras file, or a damaged one: save the model again with model.save")
+    import keras
+
     try:
         return keras.saving.load_model(path)
     except _UNREADABLE as error:
@@ -80,7 +93,7 @@ def _module(name: str) -> ModuleType:
     # As `python -m` does: modules of the folder that the user stands in.
     if "" not in sys.path:
         sys.path.insert(0, "")
-    with _users_code(name):
+    with users_code(name):
         try:
             return importlib.import_module(name)
         except ModuleNotFoundError as error:
@@ -100,7 +113,7 @@ def _module_from_file(path: Path) -> ModuleType:
     sys.modules.setdefault(path.stem, module)
     sys.path.insert(0, str(path.parent.resolve()))
     try:
-        with _users_code(str(path)):
+        with users_code(str(path)):
             spec.loader.exec_module(module)
     finally:
         sys.path.remove(str(path.parent.resolve()))
@@ -108,7 +121,7 @@ def _module_from_file(path: Path) -> ModuleType:
 
 
 @contextmanager
-def _users_code(source: str) -> Iterator[None]:
+def users_code(source: str) -> Iterator[None]:
     """What the user's own code raises is told in one line, with the way to its stack trace."""
     try:
         yield
