@@ -97,7 +97,7 @@ def do_work(
             )
         control = None
         if job.assignment.algorithm is Algorithm.SCAFFOLD:
-            control = ControlVariates(own_control(vector.size), _server_control(job, vector.size))
+            control = _control_variates(own_control(vector.size), job)
         training = _Training(
             job.assignment, local, trainer, vector, source, interrupt, measure=measure, control=control, clock=clock
         )
@@ -117,6 +117,19 @@ def _checkpoint(job: Job, manifest: Manifest) -> NDArray[np.float32]:
     if specs != manifest.weight_specs:
         raise WeightsError("the checkpoint does not have the weights of the plan")
     return vector
+
+
+def _control_variates(own: NDArray[np.float32], job: Job) -> ControlVariates:
+    """The two that correct the device's steps; none of them before its first report is counted.
+
+    Karimireddy et al. 2020, algorithm 1, has as many zeros in c as there are devices that have not reported, so that
+    the corrections `c - c_i` of all devices add up to nothing. Here c is the mean over those that have: one that has
+    not would follow everybody's gradient beside its own. Its variate becomes `(x - y) / (K eta)`, which is what it
+    adds to the sum.
+    """
+    server = _server_control(job, own.size)
+    # Safe: zeros of a device that was counted are a mean of gradients that was zero, and a correction matters little.
+    return ControlVariates(own, server if own.any() else _zeros(own.size))
 
 
 def _server_control(job: Job, size: int) -> NDArray[np.float32]:

@@ -122,6 +122,18 @@ def test_scaffold_without_control_variates_is_fedavg(trainer, files) -> None:
     np.testing.assert_allclose(first.vector[3:], plain.vector / -(3 * 0.05), rtol=1e-4, atol=1e-5)
 
 
+def test_a_device_that_is_new_to_scaffold_does_not_follow_the_others(trainer, files, tmp_path: Path) -> None:
+    control = tmp_path / "control"
+    control.write_bytes(pack_weights((TensorSpec("control", "float32", (3,)),), np.float32([-0.25, 0.5, 1.0])))
+    job = Job(assignment(algorithm=Algorithm.SCAFFOLD), *files, control)
+    first = do_work(job, trainer, Source(), rng=np.random.default_rng(1), interrupt=lambda: "")
+    plain = work(trainer, files)
+    assert first.vector is not None
+    np.testing.assert_allclose(first.vector[:3], plain.vector, rtol=1e-5, atol=1e-6)
+    # c_i+ is the mean gradient of its steps, and c_i was zero: the server's c is not in it.
+    np.testing.assert_allclose(first.vector[3:], plain.vector / -(3 * 0.05), rtol=1e-4, atol=1e-5)
+
+
 def test_a_control_variate_of_another_plan_fails(trainer, files, tmp_path: Path) -> None:
     for specs in ((TensorSpec("control", "float32", (2,)),), (TensorSpec("other", "float32", (3,)),)):
         (tmp_path / "control").write_bytes(pack_weights(specs, np.zeros(specs[0].size, "f4")))
