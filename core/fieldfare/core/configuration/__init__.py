@@ -9,7 +9,7 @@ strings, or one of them or None; an int whose name ends with `_bytes` may have a
 from fieldfare.core.configuration._keys import FLAT, Key, keys_of
 from fieldfare.core.configuration._printing import documentation, print_settings
 from fieldfare.core.configuration._reading import build_settings, parse_assignment, parse_toml, with_values
-from fieldfare.core.configuration._values import from_toml
+from fieldfare.core.configuration._values import from_toml, to_toml
 
 __all__ = [
     "FLAT",
@@ -21,5 +21,6 @@ __all__ = [
     "parse_assignment",
     "parse_toml",
     "print_settings",
+    "to_toml",
     "with_values",
 ]

@@ -21,6 +21,7 @@ from fieldfare.emulator.scenario._sections import (
     PartitionKind,
     PartitionSettings,
 )
+from fieldfare.emulator.scenario._writing import scenario_toml
 
 __all__ = [
     "ConditionSettings",
@@ -37,5 +38,6 @@ __all__ = [
     "print_scenario",
     "read_scenario",
     "scenario_from_mapping",
+    "scenario_toml",
     "scenario_values",
 ]
