@@ -156,7 +156,7 @@ def test_the_report_stands_alone(finished: Finished):
     page = Page((finished.folder / "report.html").read_text(encoding="utf-8"))
     assert len(page.table) == 1 + 2
     assert [row[0] for row in page.table[1:]] == ["1", "2"]
-    assert len(svgs(page.source)) == 4
+    assert len(svgs(page.source)) == 8
     assert page.remote == []
     assert f"{finished.summary['test']['accuracy']:.3f}" in page.texts["dd"]
 
@@ -189,7 +189,7 @@ class TestReportInABrowser:
         dom = self.browse(finished, tmp_path / "profile", "--dump-dom")
         page = Page(dom)
         assert page.table == Page((finished.folder / "report.html").read_text(encoding="utf-8")).table
-        assert page.tags.count("svg") == 4
+        assert page.tags.count("svg") == 8
         assert page.texts["h1"] == ["Fieldfare: handwritten digits"]
 
     def test_the_picture_is_not_blank(self, finished: Finished, tmp_path: Path):

@@ -84,5 +84,6 @@ def svg_texts(svg: ET.Element) -> list[str]:
 
 
 def drawn(svg: ET.Element, shape: str, color: str) -> list[ET.Element]:
-    """Elements "use" (a line's markers) or "path" whose fill is a color."""
-    return [one for one in svg.iter(f"{SVG}{shape}") if f"fill: {color}" in one.get("style", "")]
+    """Elements "use" (a line's markers) or "path" whose fill is a color, where the page has none of its own for it."""
+    wanted = re.compile(rf"fill: var\(--\w+, {color}\)")
+    return [one for one in svg.iter(f"{SVG}{shape}") if wanted.search(one.get("style", ""))]

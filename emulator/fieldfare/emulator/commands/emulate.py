@@ -15,10 +15,11 @@ example:
   fieldfare emulate scenario.toml --output runs/first --set fleet.dropout=0.1
 """
 _FILES = (
-    ("report.html", "plots and the table of rounds; opens without network"),
+    ("report.html", "plots, tables and the scenario; opens without network"),
     ("rounds.csv", "the same table for a spreadsheet; its seconds are emulated"),
     ("devices.csv", "each device's part in each round: when, how long, how it ended, bytes; .parquet: the same"),
     ("summary.json", "results, scenario and versions"),
+    ("tensorboard/", "the same rounds for `tensorboard --logdir`"),
     ("global.safetensors", "the trained weights"),
 )
 
@@ -93,6 +94,9 @@ def _emulate(scenario: Any, output: Path, console: Console, *, resume: bool) -> 
             outcome = emulate(scenario, folder, on_start=tell, on_round=display.update, resume=resume)
         display.update(outcome.status)
     write_results(folder, scenario, outcome)
+    if outcome.stopped is not None:
+        console.say(f"what was done until then is in {folder}")
+        raise outcome.stopped
     totals = outcome.totals
     console.say()
     console.say(f"{outcome.status.reason or 'the emulated time is over'}; assignments: {describe_ends(totals.ended)}")

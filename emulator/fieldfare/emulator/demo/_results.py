@@ -13,14 +13,20 @@ from fieldfare.emulator.report import (
     Fact,
     Plot,
     RoundRow,
-    devices_plot,
-    label_plot,
-    learning_plot,
+    Section,
     round_rows,
-    traffic_plot,
+    rounds_section,
     write_report,
     write_rounds_csv,
     write_summary,
+)
+from fieldfare.emulator.report.plots import (
+    cohort_plot,
+    label_plot,
+    learning_plot,
+    loss_plot,
+    round_seconds_plot,
+    traffic_plot,
 )
 
 
@@ -105,26 +111,34 @@ def _write_page(
         Fact("traffic, both ways", f"{traffic / 1e6:.1f} MB"),
         Fact("time of the rounds", f"{outcome.seconds:.0f} s"),
     ]
-    plots = [
-        Plot(
-            "Measured on the devices, on examples that they never train on.",
-            learning_plot(rows, metric=METRIC, target=settings.target),
+    learnt = [
+        learning_plot(rows, metric=METRIC, target=settings.target),
+        loss_plot(rows),
+        learning_plot(rows, metric=METRIC, target=settings.target, against="time"),
+        learning_plot(rows, metric=METRIC, target=settings.target, against="bytes"),
+    ]
+    sections = [
+        Section(
+            "What the model learnt, and what it took",
+            "Measured on the devices, on examples that they never train on. Traffic is payload bytes of plans, "
+            "checkpoints and updates; the plan travels to each device once.",
+            [Plot("", one) for one in learnt],
         ),
-        Plot(
-            "Payload bytes of plans, checkpoints and updates; the plan travels to each device once.",
-            traffic_plot(rows, metric=METRIC),
+        Section(
+            "Single rounds",
+            "More devices are asked than are needed; the round closes when enough reports are in.",
+            [Plot("", one) for one in (cohort_plot(rows), round_seconds_plot(rows), traffic_plot(rows))],
         ),
-        Plot(
-            "More devices are asked than are needed; the round closes when enough reports are in.", devices_plot(rows)
-        ),
-        Plot(
+        Section(
+            "What the devices hold",
             f"How the digits were dealt out: Dirichlet({settings.alpha:g}). Known here because this is an emulation.",
-            label_plot(split.label_counts()),
+            [Plot("", label_plot(split.label_counts()))],
         ),
+        rounds_section(rows),
     ]
     lead = (
         f"{settings.devices} devices trained one model on handwritten digits that never left them. "
         f"Ended: {outcome.status.reason}. "
         f"Accuracy on {count_rows(split.test)} digits that no device holds: {test[METRIC]:.3f}."
     )
-    write_report(path, title="Fieldfare: handwritten digits", lead=lead, facts=facts, plots=plots, rows=rows)
+    write_report(path, title="Fieldfare: handwritten digits", lead=lead, facts=facts, sections=sections)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fieldfare.core.encodings import encoded_bytes
-from fieldfare.core.errors import ConfigError
+from fieldfare.core.errors import ConfigError, FieldfareError
 from fieldfare.core.plans import Manifest
 from fieldfare.core.weights import total_size
 from fieldfare.emulator.data import Table
-from fieldfare.emulator.devices import Behaviour, Exclusions, draw_behaviour, too_small
+from fieldfare.emulator.devices import Behaviour, Exclusions, availability_by_hour, draw_behaviour, too_small
 from fieldfare.emulator.emulation._checkpoints import Checkpoints
 from fieldfare.emulator.emulation._engines import open_aggregator, open_workers
+from fieldfare.emulator.emulation._outcome import Outcome
 from fieldfare.emulator.emulation._preparation import prepare
 from fieldfare.emulator.partition import Partition, PartitionStatistics
 from fieldfare.emulator.records import DeviceRows, Totals, reported_metrics
@@ -48,35 +50,6 @@ _FREE_TO_CHANGE = (
     "data.source",
     "fleet.traces.",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a run came to.
-
-    Attributes:
-        manifest: of the plan.
-        statistics: of the partition.
-        status: the task with all of its rounds, in emulated time.
-        ended: whether the task has ended; False where emulated time was over before.
-        metrics: names of those that devices report, as in the columns of `devices.csv`.
-        totals: over all devices.
-        emulated_s: emulated seconds.
-        seconds: seconds on this machine, from the first check-in.
-        weights: bytes of the newest checkpoint.
-        excluded: why devices were never asked, to how many they were.
-    """
-
-    manifest: Manifest
-    statistics: PartitionStatistics
-    status: task_pb2.TaskStatus
-    ended: bool
-    metrics: tuple[str, ...]
-    totals: Totals
-    emulated_s: float
-    seconds: float
-    weights: bytes
-    excluded: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +85,10 @@ def emulate(
     model: Any = None,
     elapsed: Callable[[], float] = time.perf_counter,
 ) -> Outcome:
-    """Run a scenario to the end of its task, or of its time.
+    """Run a scenario to the end of its task, or of its time, or until it is stopped.
+
+    A Ctrl-C, and an error once devices are at work, end the run and stand in the outcome, so that its results can be
+    written: whoever has done that raises `Outcome.stopped`.
 
     Args:
         scenario: what is emulated.
@@ -190,22 +166,24 @@ class _Run:
             devices = self.folder / "devices.csv"
             with DeviceRows(devices, totals, metrics, position) as rows, self._pool(aggregator) as pool:
                 simulation = self._simulation(aggregator, fleet, pool, clock, state, rows, on_round)
-                ended = simulation.run(BEGINNING + scenario.settings.longest)
+                ended, stopped = _run(simulation, BEGINNING + scenario.settings.longest)
             seconds = before_s + self.elapsed() - started
             status = aggregator.status()
             newest = aggregator.weights()
         emulated_s = (clock() - BEGINNING).total_seconds()
         return Outcome(
-            inputs.manifest,
-            inputs.statistics,
-            status,
-            ended,
-            metrics,
-            totals,
-            emulated_s,
-            seconds,
-            newest,
-            inputs.exclusions.reasons,
+            manifest=inputs.manifest,
+            statistics=inputs.statistics,
+            available=availability_by_hour(inputs.behaviour.availability),
+            status=status,
+            ended=ended,
+            stopped=stopped,
+            metrics=metrics,
+            totals=totals,
+            emulated_s=emulated_s,
+            seconds=seconds,
+            weights=newest,
+            excluded=inputs.exclusions.reasons,
         )
 
     def _pool(self, aggregator: EmulatedAggregator) -> AbstractContextManager[Workers]:
@@ -251,6 +229,14 @@ class _Run:
     @property
     def _ahead(self) -> int:
         return _AHEAD * self.scenario.settings.engine.workers
+
+
+def _run(simulation: Simulation, until: datetime) -> tuple[bool, BaseException | None]:
+    """Whether the task has ended, and what stopped it before: the results until then are kept."""
+    try:
+        return simulation.run(until), None
+    except (KeyboardInterrupt, FieldfareError) as error:
+        return False, error
 
 
 def _read(scenario: Scenario, folder: Path, examples: Mapping[str, ArrayLike] | None, model: Any) -> _Inputs:

@@ -7,6 +7,7 @@ from fieldfare.emulator.report._page import Section, Table
 from fieldfare.emulator.report._rounds import RoundRow
 
 _FOLD_ABOVE = 60
+_MOST = 1000
 
 
 def rounds_section(rows: Sequence[RoundRow]) -> Section:
@@ -15,7 +16,10 @@ def rounds_section(rows: Sequence[RoundRow]) -> Section:
     energy = any(row.energy_j for row in rows)
     header = ["round", "training loss", *(f"held-out {name}" for name in names)]
     header += ["devices in", "devices out", "kB up", "kB down", "seconds", "ended at, s"]
-    table = Table("", [*header, *(["J"] if energy else [])], [_cells(row, names, energy=energy) for row in rows], 0)
+    shown = rows[-_MOST:]
+    caption = f"The last {_MOST:,} of {len(rows):,}; all of them are in rounds.csv" if len(shown) < len(rows) else ""
+    cells = [_cells(row, names, energy=energy) for row in shown]
+    table = Table(caption, [*header, *(["J"] if energy else [])], cells, 0)
     return Section("Rounds", tables=[table], folded=len(rows) > _FOLD_ABOVE)
 
 

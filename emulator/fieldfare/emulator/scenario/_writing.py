@@ -52,4 +52,3 @@ def _enum(field: Any, value: int) -> str:
     names = field.enum_type.values_by_number
     prefix = names[0].name.removesuffix("UNSPECIFIED")
     return str(names[value].name).removeprefix(prefix)
-

@@ -7,11 +7,12 @@ from fieldfare.emulator.report.plots._fleet import (
     fairness_plot,
     participation_plot,
 )
-from fieldfare.emulator.report.plots._learning import Curve, curves_plot, learning_plot, loss_plot
+from fieldfare.emulator.report.plots._learning import Against, Curve, curves_plot, learning_plot, loss_plot
 from fieldfare.emulator.report.plots._partition import label_plot, sizes_plot
 from fieldfare.emulator.report.plots._rounds import cohort_plot, energy_plot, round_seconds_plot, traffic_plot
 
 __all__ = [
+    "Against",
     "Curve",
     "availability_plot",
     "cohort_plot",

@@ -16,7 +16,7 @@ _VARIABLES = {
 }  # fmt: skip
 
 _SIZE_INCHES = (4.6, 2.9)
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.hashsalt": "fieldfare",
     "svg.fonttype": "none",
     # A metric's name is no formula.
@@ -83,7 +83,6 @@ def label(axes: Any, title: str, x: str, y: str, *, whole_x: bool = False, whole
 def nothing(axes: Any, words: str) -> None:
     """There is nothing to draw: say why, where the plot would be."""
     axes.set_axis_off()
-    axes.set_title(axes.get_title())
     axes.text(0.5, 0.5, words, ha="center", va="center", color=SOFT, fontsize=9, transform=axes.transAxes, wrap=True)
 
 
@@ -99,7 +98,7 @@ def _of_the_page(text: str, name: str) -> str:
     svg = text[text.index("<svg") :]
     # Names of groups stand in every plot; nothing refers to them.
     svg = re.sub(r'<g id="[^"]*">', "<g>", svg)
-    svg = re.sub(r"font: ([^;\"]*?)'DejaVu Sans'[^;\"]*", r"font: \1system-ui, sans-serif", svg)
+    svg = re.sub(r"'DejaVu Sans'[^;\"]*", "system-ui, sans-serif", svg)
     for color, variable in _VARIABLES.items():
         svg = svg.replace(f": {color}", f": var(--{variable}, {color})")
     return svg.replace("<svg ", f'<svg role="img" aria-label="{_attribute(name)}" ', 1)

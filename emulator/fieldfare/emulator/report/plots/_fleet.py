@@ -67,7 +67,8 @@ def ends_plot(ends: Mapping[str, int]) -> str:
         total, values = sum(ends.values()), [count for _, count in ordered]
         axes.barh([how for how, _ in ordered], values, color=[_COLORS.get(how, GREY) for how, _ in ordered])
         for place, count in enumerate(values):
-            axes.text(count, place, f" {count:,} ({_share(count / total)})", va="center", fontsize=8.5, color=INK)
+            axes.text(count, place, f"  {count:,} ({_share(count / total)})", va="center", fontsize=8.5, color=INK)
+        axes.grid(visible=False, axis="y")
         axes.set_xlim(0, 1.45 * max(values))
         axes.tick_params(axis="y", length=0)
         axes.set_xlabel("parts of devices in rounds")
@@ -124,7 +125,7 @@ def durations_plot(histograms: Mapping[str, tuple[NDArray[np.float64], NDArray[n
         for (edges, counts), color, one in zip(shown.values(), (BLUE, ORANGE, GREEN), shown, strict=False):
             axes.stairs(counts, edges, color=color, lw=1.6, label=one)
         axes.set_xscale("log")
-        axes.set_xmargin(0.03)
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.yaxis.set_major_locator(_few_whole())
         axes.minorticks_off()
         axes.set_ylim(0, 1.3 * max(int(counts.max()) for _, counts in shown.values()))
@@ -151,7 +152,7 @@ def fairness_plot(values: NDArray[np.float64], worst: NDArray[np.float64], *, me
         edges = np.histogram_bin_edges(values, min(_BINS, max(4, len(values) // 2)))
         axes.hist(values, edges, color=BLUE, label="all measured devices")
         axes.hist(worst, edges, color=ORANGE, label="the worst tenth")
-        axes.axvline(float(values.mean()), color=INK, lw=1, ls="--", label="mean")
+        axes.axvline(float(values.mean()), ymax=0.8, color=INK, lw=1, ls="--", label="mean")
         axes.set_ylim(0, 1.35 * max(int(np.histogram(values, edges)[0].max()), 1))
         axes.legend(loc="upper center", ncols=3, columnspacing=1.0, handlelength=1.2)
 
@@ -166,4 +167,3 @@ def _few_whole() -> Any:
     from matplotlib.ticker import MaxNLocator
 
     return MaxNLocator(nbins=5, integer=True)
-

@@ -15,6 +15,7 @@ Against = Literal["rounds", "time", "bytes", "energy"]
 """What stands on the horizontal axis."""
 
 _MOST_MARKED = 60
+_MOST_POINTS = 2000
 _UNMEASURED = "No evaluation has measured this."
 
 
@@ -40,42 +41,45 @@ class Curve:
 def learning_plot(rows: Sequence[RoundRow], *, metric: str, target: float | None, against: Against = "rounds") -> str:
     """The held-out metric against rounds, the fleet's time, bytes or energy."""
     x, unit = horizontal(rows, against)
+    name = f"{metric} against {_WORDS[against]}"
     measured = [(one, row.held_out[metric]) for one, row in zip(x, rows, strict=True) if metric in row.held_out]
 
     def paint(axes: Any) -> None:
-        label(axes, f"{metric} on held-out examples", _axis(against, unit), metric, whole_x=against == "rounds")
+        label(axes, name, _axis(against, unit), f"held-out {metric}", whole_x=against == "rounds")
         if not measured:
             nothing(axes, _UNMEASURED)
             return
-        at, values = zip(*measured, strict=True)
+        at, values = _thinned(measured)
         axes.plot(at, values, color=BLUE, marker=_marker(len(at)))
         if target is not None:
             axes.axhline(target, color=ORANGE, ls="--", lw=1)
             # At the left edge, whichever round stands there.
             edge = axes.get_yaxis_transform()
+            axes.margins(y=0.12)
             axes.text(0.01, target, f"target {target:g}", transform=edge, color=ORANGE, va="bottom", fontsize=8.5)
 
-    return draw(f"{metric} on held-out examples against {_WORDS[against]}", paint)
+    return draw(name, paint)
 
 
 def loss_plot(rows: Sequence[RoundRow], *, against: Against = "rounds") -> str:
     """Training and held-out loss against rounds, the fleet's time, bytes or energy."""
     x, unit = horizontal(rows, against)
+    name = f"loss against {_WORDS[against]}"
     train = [(one, row.train_loss) for one, row in zip(x, rows, strict=True) if np.isfinite(row.train_loss)]
     held = [(one, row.held_out["loss"]) for one, row in zip(x, rows, strict=True) if "loss" in row.held_out]
 
     def paint(axes: Any) -> None:
-        label(axes, "loss", _axis(against, unit), "mean loss", whole_x=against == "rounds")
+        label(axes, name, _axis(against, unit), "mean loss", whole_x=against == "rounds")
         if not train and not held:
             nothing(axes, "No round has told a loss.")
             return
-        for points, color, name in ((train, ORANGE, "training"), (held, BLUE, "held-out")):
+        for points, color, which in ((train, ORANGE, "training"), (held, BLUE, "held-out")):
             if points:
-                at, values = zip(*points, strict=True)
-                axes.plot(at, values, color=color, marker=_marker(len(at)), label=name)
+                at, values = _thinned(points)
+                axes.plot(at, values, color=color, marker=_marker(len(at)), label=which)
         axes.legend()
 
-    return draw(f"loss against {_WORDS[against]}", paint)
+    return draw(name, paint)
 
 
 def curves_plot(curves: Sequence[Curve], *, title: str, x: str, y: str, whole_x: bool = False) -> str:
@@ -92,6 +96,7 @@ def curves_plot(curves: Sequence[Curve], *, title: str, x: str, y: str, whole_x:
             axes.plot(one.x, one.y, color=color, ls="--" if dashed else "-", marker=_marker(len(one.x)), label=one.name)
             if one.low is not None and one.high is not None:
                 axes.fill_between(one.x, one.low, one.high, color=color, alpha=0.15, lw=0)
+        axes.figure.legend(loc="outside lower center", ncols=2)
 
     return draw(f"{title} against {x}", paint)
 
@@ -122,6 +127,13 @@ def _axis(against: Against, unit: Unit) -> str:
         "bytes": f"{unit.name} over all devices, both ways",
         "energy": f"{unit.name} over all devices",
     }[against]
+
+
+def _thinned(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    """Some of very many points, the last one among them."""
+    step = -(-len(points) // _MOST_POINTS)
+    kept = points[::-step][::-1]
+    return [one for one, _ in kept], [one for _, one in kept]
 
 
 def _marker(points: int) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fieldfare.emulator.report._rounds import RoundRow
 from fieldfare.emulator.report.plots._canvas import BLUE, GREEN, GREY, ORANGE, SOFT, draw, label, nothing
@@ -23,7 +24,7 @@ def cohort_plot(rows: Sequence[RoundRow]) -> str:
         _stack(axes, rows, counted, BLUE, "counted")
         _stack(axes, rows, [row.devices_out for row in rows], GREY, "asked, not counted", counted)
         if rows:
-            axes.set_ylim(0, 1.25 * max(max(row.devices_in + row.devices_out for row in rows), 1))
+            axes.set_ylim(0, 1.25 * max(*(row.devices_in + row.devices_out for row in rows), 1))
             axes.legend(loc="upper right", ncols=2)
 
     return _of_rounds("devices of a round", rows, paint)
@@ -84,11 +85,15 @@ def _stack(
     name: str,
     below: Sequence[float] | None = None,
 ) -> None:
-    """Bars; of many rounds one filled outline, which is drawn in no time and looks the same."""
-    versions = np.array([row.version for row in rows], np.float64)
-    bottom = np.zeros(len(rows)) if below is None else np.asarray(below, np.float64)
-    top = bottom + np.asarray(values, np.float64)
-    if len(rows) <= _MOST_BARS:
-        axes.bar(versions, top - bottom, bottom=bottom, color=color, label=name)
-        return
-    axes.fill_between(versions, bottom, top, step="mid", color=color, lw=0, label=name)
+    """Bars; where there are too many, one stands for some rounds and is as high as their mean."""
+    group = -(-len(rows) // _MOST_BARS)
+    height, bottom = _means(values, group), _means(below or [0.0] * len(rows), group)
+    at = _means([row.version for row in rows], group)
+    axes.bar(at, height, width=0.8 * group, bottom=bottom, color=color, label=name)
+    if group > 1:
+        axes.set_xlabel(f"round; a bar is the mean of {group}")
+
+
+def _means(values: Sequence[float], group: int) -> NDArray[np.float64]:
+    starts = range(0, len(values), group)
+    return np.array([np.mean(values[start : start + group]) for start in starts])
