@@ -196,10 +196,10 @@ class TestReportInABrowser:
         from matplotlib.image import imread
 
         shot = tmp_path / "shot.png"
-        self.browse(finished, tmp_path / "profile", f"--screenshot={shot}", "--window-size=1200,1600")
+        self.browse(finished, tmp_path / "profile", f"--screenshot={shot}", "--window-size=1200,2600")
         picture = imread(shot)[..., :3]
         colors = np.unique((picture * 255).astype(np.uint8).reshape(-1, 3), axis=0)
-        assert picture.shape[:2] == (1600, 1200)
+        assert picture.shape[:2] == (2600, 1200)
         assert len(colors) > 50
         for color in ((0x2F, 0x66, 0x90), (0x3A, 0x7D, 0x44)):
             assert (np.abs(colors.astype(int) - color).max(axis=1) <= 2).any(), "the plots' colours are missing"
