@@ -11,7 +11,8 @@ from fieldfare.core.rounds import PaceSettings
 from fieldfare.core.sessions import Ended, Participation
 from fieldfare.core.tasks import AggregationSpec, CohortSpec, Interruption, LocalTrainingSpec, TaskSpec
 from fieldfare.core.weights import unpack_weights
-from fieldfare.sdk import Conditions, Device, ExampleStore, SystemProbe
+from fieldfare.sdk import Conditions, Device, ExampleStore
+from tests.support.pulled_plug import Plug
 from tests.support.tiny_plan import tiny_manifest, tiny_plan
 
 LIMIT = timedelta(minutes=5)
@@ -27,18 +28,6 @@ SPEC = TaskSpec(
     aggregation=AggregationSpec(min_snapshot_updates=1),
 )
 SETTINGS = ServerSettings(pace=PaceSettings(shortest=timedelta(milliseconds=10)))
-
-
-class Plug(SystemProbe):
-    """Is pulled after so many questions."""
-
-    def __init__(self, holds: int) -> None:
-        super().__init__()
-        self.left = holds
-
-    def on_power(self) -> bool:
-        self.left -= 1
-        return self.left >= 0
 
 
 def federated(folder: Path, pulls: list[int]) -> tuple[list[Participation], np.ndarray]:

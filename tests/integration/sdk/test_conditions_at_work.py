@@ -9,22 +9,10 @@ from fieldfare.core.tasks import LocalTrainingSpec
 from fieldfare.protos.v1 import aggregator_pb2, task_pb2
 from fieldfare.sdk import Conditions, LiteRtTrainer, Network, NetworkKind, SystemProbe
 from tests.support.device_bench import Bench
+from tests.support.pulled_plug import Plug
 from tests.support.scripted_aggregator import CHUNK
 
 ON_POWER = Conditions(on_power=True)
-
-
-class Plug(SystemProbe):
-    """Is pulled after so many questions."""
-
-    def __init__(self, holds: int) -> None:
-        super().__init__()
-        self.left, self.asked = holds, 0
-
-    def on_power(self) -> bool:
-        self.asked += 1
-        self.left -= 1
-        return self.left >= 0
 
 
 def steps_taken(trainer: LiteRtTrainer) -> int:

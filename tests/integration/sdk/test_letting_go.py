@@ -5,22 +5,11 @@ from datetime import timedelta
 from fieldfare.core.sessions import Ended
 from fieldfare.sdk import LiteRtTrainer
 from tests.support.device_bench import Bench
-
-
-class Clock:
-    """A machine that is always on."""
-
-    start = "boot"
-
-    def __init__(self) -> None:
-        self.at = 100.0
-
-    def seconds(self) -> float:
-        return self.at
+from tests.support.set_clock import SetClock
 
 
 def test_a_plan_stays_loaded_while_rounds_follow_one_another(bench: Bench) -> None:
-    trainer, clock = LiteRtTrainer(), Clock()
+    trainer, clock = LiteRtTrainer(), SetClock()
     with bench.device(trainer=trainer, clock=clock) as device:
         for _ in range(2):
             bench.offer()
@@ -40,7 +29,7 @@ def test_a_plan_stays_loaded_while_rounds_follow_one_another(bench: Bench) -> No
 
 def test_a_long_wait_that_is_ahead_counts_as_well(bench: Bench) -> None:
     trainer = LiteRtTrainer()
-    with bench.device(trainer=trainer, clock=Clock()) as device:
+    with bench.device(trainer=trainer, clock=SetClock()) as device:
         bench.offer()
         device.run_once()
         bench.aggregator.come_back_after = timedelta(minutes=10)

@@ -8,29 +8,18 @@ from google.protobuf.duration_pb2 import Duration
 from fieldfare.core.sessions import Ended
 from fieldfare.protos.v1 import aggregator_pb2
 from tests.support.device_bench import Bench
+from tests.support.set_clock import SetClock
 
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
-class Clock:
-    """A machine that is always on."""
-
-    start = "boot"
-
-    def __init__(self) -> None:
-        self.at = 100.0
-
-    def seconds(self) -> float:
-        return self.at
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> SetClock:
+    return SetClock()
 
 
-def test_once_more_is_too_early(bench: Bench, clock: Clock) -> None:
+def test_once_more_is_too_early(bench: Bench, clock: SetClock) -> None:
     """As with a timer that fires every quarter of an hour: each run is a process of its own."""
     settings = {"clock": clock, "now": lambda: NOON, "min_separation": HOUR}
     bench.offer()
@@ -45,7 +34,7 @@ def test_once_more_is_too_early(bench: Bench, clock: Clock) -> None:
     assert bench.once(**settings).ended is Ended.COUNTED
 
 
-def test_a_kept_report_is_settled_all_the_same(bench: Bench, clock: Clock) -> None:
+def test_a_kept_report_is_settled_all_the_same(bench: Bench, clock: SetClock) -> None:
     settings = {"clock": clock, "min_separation": HOUR}
     bench.offer()
     # Accepted before the cut, and the receipt was lost: all that the device knows is that nobody answered.
@@ -60,7 +49,7 @@ def test_a_kept_report_is_settled_all_the_same(bench: Bench, clock: Clock) -> No
     assert bench.once(**settings).detail == "the device took part a short while ago"
 
 
-def test_the_aggregators_window_holds_for_the_next_process(bench: Bench, clock: Clock) -> None:
+def test_the_aggregators_window_holds_for_the_next_process(bench: Bench, clock: SetClock) -> None:
     bench.aggregator.come_back_after = 3 * HOUR
     assert bench.once(clock=clock).come_back_after == 3 * HOUR
     clock.at += 3600
@@ -85,7 +74,7 @@ def test_a_clock_that_jumps_in_a_round_does_it_no_harm(bench: Bench, jump: timed
     assert bench.aggregator.reports[0].header.outcome == aggregator_pb2.OUTCOME_DONE
 
 
-def test_time_to_report_runs_out_on_the_clock_that_nobody_sets(bench: Bench, clock: Clock) -> None:
+def test_time_to_report_runs_out_on_the_clock_that_nobody_sets(bench: Bench, clock: SetClock) -> None:
     bench.offer()
 
     class Slow:

@@ -17,38 +17,16 @@ from fieldfare.core.sessions import Ended, Participation
 from fieldfare.core.tasks import Interruption, LocalTrainingSpec
 from fieldfare.core.weights import TensorSpec, pack_weights
 from fieldfare.protos.v1 import aggregator_pb2, task_pb2
-from fieldfare.sdk import Conditions, SystemProbe
+from fieldfare.sdk import Conditions
 from tests.support.device_bench import CHECKPOINT, Bench
+from tests.support.pulled_plug import Plug
+from tests.support.set_clock import SetClock
 from tests.support.tiny_plan import tiny_plan
 
 # 17 examples, four in a step: five steps in a pass.
 RESUME = LocalTrainingSpec(epochs=2, interruption=Interruption.RESUME, learning_rate=0.05)
 ON_POWER = Conditions(on_power=True)
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
-
-
-class Plug(SystemProbe):
-    """Is pulled after so many questions: one before the check-in, one before each step."""
-
-    def __init__(self, holds: int) -> None:
-        super().__init__()
-        self.left = holds
-
-    def on_power(self) -> bool:
-        self.left -= 1
-        return self.left >= 0
-
-
-class Clock:
-    """A machine that is always on."""
-
-    start = "boot"
-
-    def __init__(self) -> None:
-        self.at = 100.0
-
-    def seconds(self) -> float:
-        return self.at
 
 
 def resting(bench: Bench) -> Path:
@@ -202,7 +180,7 @@ def changed(folder: Path, content, meta) -> bytes:
 
 
 def test_it_rests_no_longer_than_the_assignment_lasts(bench: Bench) -> None:
-    clock = Clock()
+    clock = SetClock()
     bench.offer(local=RESUME.to_proto(), report_within=Duration(seconds=600))
     bench.once(conditions=ON_POWER, probe=Plug(4), clock=clock)
     clock.at += 500
@@ -214,7 +192,7 @@ def test_it_rests_no_longer_than_the_assignment_lasts(bench: Bench) -> None:
 
 
 def test_what_was_trained_after_the_deadline_does_not_rest(bench: Bench) -> None:
-    clock = Clock()
+    clock = SetClock()
 
     class Slow(Plug):
         def on_power(self) -> bool:
