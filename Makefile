@@ -28,7 +28,7 @@ demo: $(READY)  ## train on handwritten digits over 30 devices; results in runs/
 	@$(BIN)/fieldfare demo --output runs/demo
 
 test: $(READY)  ## run the whole test suite; core's branch coverage must be complete
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope \
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder \
 	  --cov=fieldfare.core --cov-branch --cov-report=term --cov-fail-under=100
 
 fuzz: $(READY)  ## feed every decoder with a million damaged inputs; nightly, about ten minutes
