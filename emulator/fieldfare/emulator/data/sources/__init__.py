@@ -5,7 +5,7 @@ from fieldfare.emulator.data.sources._hugging_face import HUB, is_saved, read_fr
 from fieldfare.emulator.data.sources._images import read_images
 from fieldfare.emulator.data.sources._npz import read_npz
 from fieldfare.emulator.data.sources._parquet import read_parquet
-from fieldfare.emulator.data.sources._tf_data import read_tf_data
+from fieldfare.emulator.data.sources._tf_data import read_tf_data, write_tf_data
 from fieldfare.emulator.data.sources._wanted import Wanted
 
 __all__ = [
@@ -19,4 +19,5 @@ __all__ = [
     "read_parquet",
     "read_saved",
     "read_tf_data",
+    "write_tf_data",
 ]

@@ -62,16 +62,20 @@ def write_tf_data(source: str, wanted: Wanted, folder: Path) -> tuple[int, NDArr
     rows, whose = 0, [np.zeros(0, np.int64)] if wanted.whose is None else []
     with ExitStack() as stack:
         files = [stack.enter_context((folder / str(index)).open("wb")) for index in range(len(wanted.specs))]
-        with users_code(source):
-            for batch in _batches(found, wanted, source):
-                count = len(next(iter(batch.values())))
-                rows += count
-                wanted.check_rows(rows, source)
-                for file, (name, spec) in zip(files, wanted.by_column.items(), strict=True):
-                    piece = _checked(batch[name], count, name, source)
-                    file.write(fit_tensor(spec, piece, f"{source}: {name!r}").tobytes())
-                if wanted.whose is not None:
-                    whose.append(_checked(batch[wanted.whose], count, wanted.whose, source))
+        batches = iter(_batches(found, wanted, source))
+        while True:
+            with users_code(source):
+                batch = next(batches, None)
+            if batch is None:
+                break
+            count = len(next(iter(batch.values())))
+            rows += count
+            wanted.check_rows(rows, source)
+            for file, (name, spec) in zip(files, wanted.by_column.items(), strict=True):
+                piece = _checked(batch[name], count, name, source)
+                file.write(fit_tensor(spec, piece, f"{source}: {name!r}").tobytes())
+            if wanted.whose is not None:
+                whose.append(_checked(batch[wanted.whose], count, wanted.whose, source))
     wanted.check_rows(rows, source)
     return rows, np.concatenate(whose)
 
@@ -113,10 +117,11 @@ def _is_batched(element: Any, spec: TensorSpec) -> bool:
 
 
 def _checked(array: Any, count: int, name: str, source: str) -> NDArray[Any]:
-    if not isinstance(array, np.ndarray):
-        raise DataError(f"{source}: {name!r} is {type(array).__name__}: its rows may have different lengths")
+    is_text = isinstance(array, np.ndarray) and array.dtype.kind == "O"
+    if not isinstance(array, np.ndarray) or (is_text and not all(isinstance(one, bytes) for one in array.ravel())):
+        raise DataError(f"{source}: {name!r}: its rows have different lengths")
     if len(array) != count:
         raise DataError(f"{source}: tensors have different numbers of examples")
-    if array.dtype.kind == "O":
+    if is_text:
         return np.array([one.decode("utf-8", "replace") for one in array.ravel()]).reshape(array.shape)
     return array
