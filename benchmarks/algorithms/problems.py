@@ -125,7 +125,8 @@ def sparse_words(
     Words follow Zipf's law; each topic has words of its own among the rare ones; a device writes about few topics.
 
     Returns:
-        Bags `(n, 600)`, zero or one over the square root of their words; topics `(n,)` of 20; devices `(n,)`.
+        Bags `(n, 600)` of twelve words, each word there counted once, over the root of twelve; topics `(n,)` of 20;
+        devices `(n,)`.
     """
     words, topics, length, per_device = 600, 20, 12, 40
     common = 1.0 / np.arange(1, words + 1)
@@ -162,9 +163,9 @@ PROBLEMS: dict[str, Problem] = {
         "Handwritten digits, sorted by label and cut: each of 40 devices knows one digit, 8 train in a round",
         _digits,
         _scenario({"kind": "shards", "devices": 40, "shards_per_device": 1}, rounds=60, cohort=8, epochs=5),
-        client_rates=(0.03, 0.1, 0.3),
+        client_rates=(0.1, 0.3, 1.0),
         server_rates=(0.01, 0.03, 0.1),
-        target=0.70,
+        target=0.80,
     ),
     "synthetic": Problem(
         "Synthetic(1, 1): each of 30 devices has inputs and a truth of its own, 10 train in a round",

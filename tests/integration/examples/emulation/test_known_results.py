@@ -25,7 +25,9 @@ _ROW = re.compile(
 
 @pytest.mark.slow
 def test_digits_and_a_line_reach_what_they_must(tmp_path: Path, capsys: Capture) -> None:
-    assert check.main(["--short", "--only", "digits", "height_weight", "--output", str(tmp_path)]) == 0
+    assert (
+        check.main(["--short", "--only", "digits", "height_weight", "--workers", "1", "--output", str(tmp_path)]) == 0
+    )
     (digits, line) = _ROW.findall(capsys.readouterr().out)
     assert digits[:3] == ("digits", "1", "accuracy")
     assert float(digits[3]) >= float(digits[6]) == KNOWN["digits"].short_must_reach
@@ -40,7 +42,7 @@ def test_digits_and_a_line_reach_what_they_must(tmp_path: Path, capsys: Capture)
 @pytest.mark.slow
 @pytest.mark.skipif(not default_path().exists(), reason=f"{default_path()} is not there: set FIELDFARE_DATA")
 def test_activities_of_thirty_people_reach_what_they_must(tmp_path: Path, capsys: Capture) -> None:
-    assert check.main(["--short", "--only", "activity", "--output", str(tmp_path)]) == 0
+    assert check.main(["--short", "--only", "activity", "--workers", "1", "--output", str(tmp_path)]) == 0
     ((name, _, _, reached, missed, _, bar, _),) = _ROW.findall(capsys.readouterr().out)
     assert (name, missed) == ("activity", "")
     assert float(reached) >= float(bar) == KNOWN["activity"].short_must_reach
@@ -61,7 +63,8 @@ def test_windows_that_are_held_out_share_no_sample_with_others(tmp_path: Path) -
 def test_a_prepared_scenario_is_emulated_by_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FIELDFARE_DATA", str(tmp_path))
     assert prepare.main(["height_weight", str(tmp_path)]) == 0
-    ran = fieldfare("emulate", tmp_path / "scenario.toml", "--output", tmp_path / "out", "--set", "task.rounds=5")
+    values = ("--set", "task.rounds=5", "--set", "engine.workers=1")
+    ran = fieldfare("emulate", tmp_path / "scenario.toml", "--output", tmp_path / "out", *values)
     assert ran.returncode == 0, ran.stderr
     assert "20 devices, 352 examples" in ran.stdout
 
