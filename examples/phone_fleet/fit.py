@@ -12,8 +12,9 @@ import os
 import sys
 from pathlib import Path
 
-from examples.phone_fleet import fit_cellular, fit_circadian, fit_models
+from examples.phone_fleet import extrasensory, fit_cellular, fit_circadian, fit_models
 from fieldfare.core.errors import FieldfareError
+from fieldfare.emulator.devices.profiles import PHONE_DAYS
 
 
 def main() -> int:
@@ -26,8 +27,9 @@ def main() -> int:
         fitted = {
             "MODELS": fit_models.fit_phone_models(folder / fit_models.FILE_NAME),
             "CELLULAR": fit_cellular.fit_cellular(folder / fit_cellular.FILE_NAME),
-            "CIRCADIAN": fit_circadian.fit_circadian(folder / fit_circadian.FILE_NAME),
+            "CIRCADIAN": fit_circadian.fit_circadian(folder / extrasensory.FILE_NAME),
         }
+        compared = fit_circadian.compare(folder / extrasensory.FILE_NAME, PHONE_DAYS)
         checked = fit_models.training_ratios(folder / fit_models.FILE_NAME, folder / fit_models.TIMES_NAME)
     except FieldfareError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -37,6 +39,12 @@ def main() -> int:
     print("\nHow many times faster a Galaxy Note10 is than a Redmi Note 8:")
     for name, ratio in checked.items():
         print(f"  {name:<45} {ratio:.2f}")
+    print("\nWindows that begin in a day, recorded and drawn:")
+    for name, (recorded, drawn) in zip(("charging", "Wi-Fi", "idle"), compared.windows.T, strict=True):
+        print(f"  {name:<10} {recorded:5.1f} {drawn:5.1f}")
+    print("\nPhones that charge, are on Wi-Fi and idle, in percent, by hour, recorded and drawn:")
+    for shares in compared.together:
+        print("  " + " ".join(f"{100 * one:2.0f}" for one in shares))
     return 0
 
 

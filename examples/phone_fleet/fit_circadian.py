@@ -1,16 +1,14 @@
 """When phones charge, are on Wi-Fi and lie idle: the emulator's model, fitted to ExtraSensory."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
-from examples.phone_fleet.extrasensory import FILE_NAME, Person, read_people
+from examples.phone_fleet.extrasensory import Person, read_people
 from fieldfare.emulator.devices.profiles import STEP_S, CircadianModel, draw_conditions
-
-__all__ = ["FILE_NAME", "fit_circadian", "observed", "simulated"]
 
 PATTERNS = 100
 TRIES = 10
@@ -50,6 +48,37 @@ def fit_circadian(path: Path) -> CircadianModel:
             correlations=tuple(round(float(one), 2) for one in correlations),
         )
     return model
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What was recorded, and what is drawn with the fitted numbers.
+
+    Attributes:
+        windows: `(2, 3)`: windows that begin in a day, recorded and drawn, of charging, Wi-Fi and rest.
+        together: `(2, 24)`: share of phones for which all three hold, hour by hour; nothing was fitted to it.
+    """
+
+    windows: NDArray[np.float64]
+    together: NDArray[np.float64]
+
+
+def compare(path: Path, model: CircadianModel) -> Comparison:
+    """Records beside drawn weeks.
+
+    Raises:
+        DataError: no such file, or another.
+    """
+    people = read_people(path)
+    recorded = np.empty(24)
+    for hour in range(24):
+        known = [one.holds[one.hours == hour].all(axis=1) for one in people]
+        recorded[hour] = np.mean([one.mean() for one in known if len(one) >= _ENOUGH])
+    drawn = draw_conditions(model, PATTERNS, np.random.default_rng(1)).all(axis=0).mean(axis=0)
+    return Comparison(
+        np.array([observed(people, hourly_shares(people))[0], simulated(model, seed=1)[0]]),
+        np.array([recorded, drawn.reshape(7, 24, -1).mean(axis=(0, 2))]),
+    )
 
 
 def hourly_shares(people: list[Person]) -> NDArray[np.float64]:

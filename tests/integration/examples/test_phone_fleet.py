@@ -3,21 +3,19 @@
 import os
 import subprocess
 import sys
-from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from examples.phone_fleet import fit_cellular, fit_circadian, fit_models
-from examples.phone_fleet.extrasensory import read_people
+from examples.phone_fleet import extrasensory, fit_cellular, fit_circadian, fit_models
 from fieldfare.core.errors import DataError
 from fieldfare.emulator.devices import availability_by_hour, draw_behaviour
 from fieldfare.emulator.devices.profiles import CELLULAR_NETWORKS, PHONE_DAYS, PHONE_MODELS
 from fieldfare.emulator.scenario import ConditionSettings, FleetSettings, TraceSettings
 
 DATA = Path(os.environ.get("FIELDFARE_DATA", "../shared/data"))
-FILES = (fit_models.FILE_NAME, fit_models.TIMES_NAME, fit_cellular.FILE_NAME, fit_circadian.FILE_NAME)
+FILES = (fit_models.FILE_NAME, fit_models.TIMES_NAME, fit_cellular.FILE_NAME, extrasensory.FILE_NAME)
 MISSING = [name for name in FILES if not (DATA / name).is_file()]
 needs_data = pytest.mark.skipif(bool(MISSING), reason=f"{DATA} has no {', '.join(MISSING)}: set FIELDFARE_DATA")
 
@@ -26,7 +24,7 @@ needs_data = pytest.mark.skipif(bool(MISSING), reason=f"{DATA} has no {', '.join
 def test_the_built_in_numbers_are_those_that_are_fitted() -> None:
     assert fit_models.fit_phone_models(DATA / fit_models.FILE_NAME) == PHONE_MODELS
     assert fit_cellular.fit_cellular(DATA / fit_cellular.FILE_NAME) == CELLULAR_NETWORKS
-    assert fit_circadian.fit_circadian(DATA / fit_circadian.FILE_NAME) == PHONE_DAYS
+    assert fit_circadian.fit_circadian(DATA / extrasensory.FILE_NAME) == PHONE_DAYS
 
 
 @needs_data
@@ -39,27 +37,18 @@ def test_scores_tell_how_fast_phones_train() -> None:
 
 @needs_data
 def test_drawn_weeks_look_like_those_that_were_recorded() -> None:
-    people = read_people(DATA / fit_circadian.FILE_NAME)
-    windows, together = fit_circadian.observed(people, fit_circadian.hourly_shares(people))
-    drawn_windows, drawn_together = fit_circadian.simulated(PHONE_DAYS, seed=7)
-    assert drawn_windows == pytest.approx(windows, rel=0.1)
-    assert drawn_together == pytest.approx(together, abs=0.04)
-    # Nothing was fitted to how often all three hold at once, hour by hour.
-    asked = ConditionSettings(on_power=True, unmetered=True, min_user_idle=timedelta(seconds=1))
-    fleet = draw_behaviour(FleetSettings(profile="phones", conditions=asked), 2000, seed=1)
-    drawn = availability_by_hour(fleet.availability).mean(axis=0)
-    seen = [
-        np.mean([one.holds[one.hours == hour].all(axis=1).mean() for one in people if (one.hours == hour).sum() >= 6])
-        for hour in range(24)
-    ]
-    assert np.corrcoef(drawn, seen)[0, 1] > 0.95
-    assert drawn == pytest.approx(seen, abs=0.1)
+    found = fit_circadian.compare(DATA / extrasensory.FILE_NAME, PHONE_DAYS)
+    recorded, drawn = found.windows
+    assert drawn == pytest.approx(recorded, rel=0.1)
+    recorded, drawn = found.together
+    assert np.corrcoef(drawn, recorded)[0, 1] > 0.95
+    assert drawn == pytest.approx(recorded, abs=0.1)
 
 
 @needs_data
 def test_a_trace_is_made_of_the_records(tmp_path: Path) -> None:
     made = subprocess.run(
-        [sys.executable, "-m", "examples.phone_fleet.states", str(DATA / fit_circadian.FILE_NAME)],
+        [sys.executable, "-m", "examples.phone_fleet.states", str(DATA / extrasensory.FILE_NAME)],
         capture_output=True,
         text=True,
         check=True,
@@ -76,7 +65,7 @@ def test_files_that_are_not_there_or_others_are_one_line(tmp_path: Path) -> None
     for fit, name in (
         (fit_models.fit_phone_models, fit_models.FILE_NAME),
         (fit_cellular.fit_cellular, fit_cellular.FILE_NAME),
-        (fit_circadian.fit_circadian, fit_circadian.FILE_NAME),
+        (fit_circadian.fit_circadian, extrasensory.FILE_NAME),
     ):
         with pytest.raises(DataError, match="cannot read"):
             fit(tmp_path / name)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from fieldfare.emulator.devices._availability import Availability
 
 _MONDAY = datetime(2024, 1, 1, tzinfo=UTC)
-_LOOKED_AT = 10_000
+_LOOKED_AT = 2_000
 _QUARTER = timedelta(minutes=15)
 
 
@@ -16,7 +16,7 @@ def availability_by_hour(availability: Availability) -> NDArray[np.float64]:
     """Share of the fleet that is available, by day of the week and hour of the day.
 
     Args:
-        availability: of the fleet; of more than 10,000 devices as many are looked at, evenly spread.
+        availability: of the fleet; of more than 2,000 devices as many are looked at, evenly spread.
 
     Returns:
         `(7, 24)`, from Monday, 0 to 1 o'clock UTC on; each the mean of four moments of that hour.
