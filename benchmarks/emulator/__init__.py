@@ -1,0 +1,1 @@
+"""Speed and memory of emulations; see `python -m benchmarks.emulator --help`."""
