@@ -15,9 +15,13 @@ Where things are:
     demo        `fieldfare demo`: handwritten digits over 30 devices
 """
 
-from fieldfare.emulator.fleet import Fleet, VirtualDevice
-from fieldfare.emulator.partition import dirichlet_partition
-from fieldfare.emulator.scenario import Scenario, read_scenario, scenario_from_mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fieldfare.emulator.fleet import Fleet, VirtualDevice
+    from fieldfare.emulator.partition import dirichlet_partition
+    from fieldfare.emulator.scenario import Scenario, read_scenario, scenario_from_mapping
 
 __all__ = [
     "Fleet",
@@ -27,3 +31,19 @@ __all__ = [
     "read_scenario",
     "scenario_from_mapping",
 ]
+
+# Imported when they are first asked for: a worker process needs none of them, and starts so much faster.
+_HOMES = {
+    "Fleet": "fieldfare.emulator.fleet",
+    "VirtualDevice": "fieldfare.emulator.fleet",
+    "dirichlet_partition": "fieldfare.emulator.partition",
+    "Scenario": "fieldfare.emulator.scenario",
+    "read_scenario": "fieldfare.emulator.scenario",
+    "scenario_from_mapping": "fieldfare.emulator.scenario",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
