@@ -23,6 +23,7 @@ devices = 12
 dropout = 0.2
 [engine]
 workers = 1
+checkpoint_every = "0s"
 [task]
 rounds = 60
 [task.training]
@@ -51,7 +52,7 @@ def go_on(bench: Bench, name: str, *, after: int | None, resume: bool, **values:
         if len(told) == after:
             raise CutError
 
-    scenario = bench.scenario(**values)
+    scenario = bench.scenario(**{"engine__checkpoint_every": "0s", **values})
     try:
         return emulate(scenario, bench.folder / name, on_start=lambda _: None, on_round=on_round, resume=resume)
     except CutError:

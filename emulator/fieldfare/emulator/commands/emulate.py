@@ -31,7 +31,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     add("scenario", metavar="SCENARIO", type=Path, nargs="?", help="a TOML file")
     add("--output", metavar="DIR", type=Path, default=Path("runs/emulation"), help="for the results (%(default)s)")
     add("--set", metavar="KEY=VALUE", action="append", default=[], help="in place of what the file says; repeatable")
-    add("--resume", action="store_true", help="go on with the run in --output after its last finished round")
+    add("--resume", action="store_true", help="go on with the run in --output from its last checkpoint")
     add("--print-scenario", action="store_true", help="write a commented scenario to standard output, and end")
     add("--statistics", action="store_true", help="tell how the examples are spread over the devices, and end")
     parser.set_defaults(run=_run)

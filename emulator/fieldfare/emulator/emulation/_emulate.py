@@ -42,6 +42,7 @@ _AHEAD = 4
 # Nothing of this changes a bit of the result; what the files hold is in the digest.
 _FREE_TO_CHANGE = (
     "engine.kind",
+    "engine.checkpoint_every",
     "engine.workers",
     "engine.ray_address",
     "engine.transport",
@@ -96,8 +97,8 @@ def emulate(
             `resume` that of a run of the same scenario.
         on_start: told of the partition before anything is trained.
         on_round: told of the task after each round.
-        resume: go on after the last round that the run in the folder has finished; with the same result as if it had
-            not been interrupted.
+        resume: go on from the last checkpoint of the run in the folder, with the same result as if it had not been
+            interrupted.
         examples: arrays in place of `data.source`, `(n, ...)` by the names of the plan's tensors, or as `data.columns`
             says; one more by `data.column`, where that tells whose each example is.
         model: a compiled `keras.Model` in place of the plan, exported as `scenario.settings.model` says.
@@ -149,9 +150,18 @@ class _Run:
                 )
                 clock.advance(state.now)
                 before_s, totals, position = last["seconds"], Totals.from_json(last["totals"]), last["rows"]
-            started = self.elapsed()
+            started = written = self.elapsed()
+            every_s = scenario.settings.engine.checkpoint_every.total_seconds()
 
             def on_round(now: SimulationState) -> None:
+                nonlocal written
+                # SCAFFOLD's devices go on from here: there is no way back behind that.
+                if now.settling or self.elapsed() - written >= every_s or not aggregator.active:
+                    keep(now)
+                    written = self.elapsed()
+                self.on_round(aggregator.status())
+
+            def keep(now: SimulationState) -> None:
                 kept = {
                     "begun_with": self.begun_with,
                     "task": aggregator.task,
@@ -161,14 +171,13 @@ class _Run:
                     "rows": rows.position(),
                 }
                 self.checkpoints.write(kept, aggregator.database_file)
-                self.on_round(aggregator.status())
 
             devices = self.folder / "devices.csv"
             with DeviceRows(devices, totals, metrics, position) as rows, self._pool(aggregator) as pool:
                 simulation = self._simulation(aggregator, fleet, pool, clock, state, rows, on_round)
                 ended, stopped = _run(simulation, BEGINNING + scenario.settings.longest)
             seconds = before_s + self.elapsed() - started
-            status = aggregator.status()
+            status = aggregator.status(whole=True)
             newest = aggregator.weights()
         emulated_s = (clock() - BEGINNING).total_seconds()
         return Outcome(

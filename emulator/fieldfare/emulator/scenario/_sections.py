@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Literal
 
 from fieldfare.core.errors import ConfigError
@@ -110,6 +111,8 @@ class EngineSettings:
             socket of this machine, slower.
         trainer: "module:name" of a callable without arguments that makes each worker's `fieldfare.sdk.LocalTrainer`;
             the default is what devices run.
+        checkpoint_every: after the first round that ends so long after the last checkpoint, another one is written,
+            from which `--resume` goes on; 0 for each round.
     """
 
     kind: EngineKind = "processes"
@@ -117,8 +120,11 @@ class EngineSettings:
     ray_address: str | None = None
     transport: TransportKind = "memory"
     trainer: str = "fieldfare.sdk.training:LiteRtTrainer"
+    checkpoint_every: timedelta = timedelta(seconds=5)
 
     def __post_init__(self) -> None:
         _need(_TRAINER.fullmatch(self.trainer) is not None, "engine", "trainer", 'must be written "module:name"')
         _need(self.ray_address is None or self.kind == "ray", "engine", "ray_address", 'is for the kind "ray"')
         _need(1 <= self.workers <= 1024, "engine", "workers", "must be 1 to 1024")  # noqa: PLR2004
+        longest = timedelta(days=1)
+        _need(timedelta(0) <= self.checkpoint_every <= longest, "engine", "checkpoint_every", "must be 0 to 1d")

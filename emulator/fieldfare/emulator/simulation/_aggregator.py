@@ -1,5 +1,6 @@
 """The aggregator's engine as the devices of an emulation reach it: the same calls, without a wire."""
 
+import itertools
 from collections import deque
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -25,6 +26,7 @@ from fieldfare.emulator.workers import Done
 from fieldfare.protos.v1 import admin_pb2, aggregator_pb2, task_pb2, tensors_pb2
 
 _PIECE = 2**20
+_OVER = {task_pb2.ROUND_STATE_COMMITTED, task_pb2.ROUND_STATE_ABANDONED}
 
 
 class EmulatedAggregator:
@@ -52,6 +54,7 @@ class EmulatedAggregator:
         )
         self._engine.start()
         self._task, self._holds = "", False
+        self._over: list[task_pb2.RoundStatus] = []
         self._capabilities = capabilities(0)
 
     @staticmethod
@@ -144,13 +147,24 @@ class EmulatedAggregator:
         """When `work` may find something due though no device calls; None for never."""
         return self._engine.next_deadline(self._task)
 
-    def status(self, rounds_after: int = 0) -> task_pb2.TaskStatus:
-        """The task, with its rounds above a number."""
-        return self._engine.get_task(self._task, rounds_after)
+    def status(self, *, whole: bool = False) -> task_pb2.TaskStatus:
+        """The task with all of its rounds.
+
+        Args:
+            whole: read those again that were over when this was asked last: late reports may have come to them.
+        """
+        if whole:
+            self._over.clear()
+        status = self._engine.get_task(self._task, self._over[-1].number if self._over else 0)
+        fresh = list(status.rounds)
+        del status.rounds[:]
+        status.rounds.extend([*self._over, *fresh])
+        self._over += itertools.takewhile(lambda one: one.state in _OVER, fresh)
+        return status
 
     def weights(self) -> bytes:
         """The newest checkpoint."""
-        newest = self.status().checkpoint
+        newest = self._engine.get_task(self._task).checkpoint
         return self._engine.read_artifact(newest.sha256, 0, newest.size_bytes)
 
     def close(self) -> None:

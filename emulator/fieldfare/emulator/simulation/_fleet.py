@@ -20,6 +20,7 @@ from fieldfare.protos.v1 import aggregator_pb2
 # Header, metrics and trailer of a report; a tenth of a percent of a small model's update.
 _FRAME_BYTES = 400
 _DRAWN = 4096
+_NEVER = (1.0, 1.0)
 _TRAINING = NextRound.TRAINING.value
 
 
@@ -104,7 +105,8 @@ class EmulatedFleet:
         load = Load(down, self._passes(device, assignment), assignment.kind == _TRAINING, up)
         course = self._behaviour.course(device, now, load)
         took = course.takes
-        chance = np.random.default_rng([self._seed, 5, number]).random(2)
+        # Making a generator takes as long as all the rest here.
+        chance = np.random.default_rng([self._seed, 5, number]).random(2) if self._dropout else _NEVER
         fate, left = Fate.REPORTS, self._behaviour.availability.left(device, now)
         if chance[0] < self._dropout:
             fate, took = Fate.DROPS, took * float(chance[1])

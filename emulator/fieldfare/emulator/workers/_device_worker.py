@@ -3,6 +3,7 @@
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from fieldfare.core.sessions import (
 from fieldfare.emulator.workers._examples import FleetArrays, FleetExamples
 from fieldfare.emulator.workers._orders import Done, Order
 from fieldfare.protos.v1 import aggregator_pb2
-from fieldfare.sdk.training import Job, LocalTrainer, do_work
+from fieldfare.sdk.training import Job, LocalTrainer, do_work, read_weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,8 @@ class DeviceWorker:
         self._settings, self._arrays = settings, arrays
         self._trainer = _make_trainer(settings.trainer)
         self._read: tuple[str, Manifest, FleetExamples] | None = None
+        # The next device mostly begins where this one did. What is named by its digest never changes.
+        self._read_weights = lru_cache(maxsize=2)(read_weights)
 
     def carry_out(self, order: Order) -> Done:
         """The device's session up to its report, and what it would keep if it were told that this is counted."""
@@ -110,6 +113,7 @@ class DeviceWorker:
             rng=np.random.default_rng([self._settings.seed, 1, assignment.round_number, order.device]),
             interrupt=_never,
             own_control=own_control,
+            read=self._read_weights,
         )
 
     def _plan_of(self, assignment: Assignment) -> tuple[Manifest, FleetExamples]:

@@ -53,9 +53,14 @@ class FleetArrays:
 def read_examples(folder: Path) -> FleetArrays:
     """The arrays of a folder. Read from disk as they are needed; processes share the pages."""
     count = sum(1 for _ in folder.glob("tensor-*.npy"))
-    tensors = tuple(np.load(folder / f"tensor-{index}.npy", mmap_mode="r") for index in range(count))
-    rows, starts, held_out = (np.load(folder / name, mmap_mode="r") for name in (_ROWS, _STARTS, _HELD_OUT))
+    tensors = tuple(_mapped(folder / f"tensor-{index}.npy") for index in range(count))
+    rows, starts, held_out = (_mapped(folder / name) for name in (_ROWS, _STARTS, _HELD_OUT))
     return FleetArrays(tensors, Partition(rows, starts, held_out))
+
+
+def _mapped(path: Path) -> NDArray[Any]:
+    # Slices of `np.memmap` take ten times as long as those of the array that it is.
+    return np.asarray(np.load(path, mmap_mode="r"))
 
 
 class FleetExamples:

@@ -6,7 +6,7 @@ from fieldfare.sdk.training._progress import Progress
 from fieldfare.sdk.training._release import Release, Unloadable
 from fieldfare.sdk.training._rest import Rest, Rested, RestFile, Resting, clear_overdue
 from fieldfare.sdk.training._trainer import Enough, Interrupt, Interrupted, LocalTrainer, Trained, never
-from fieldfare.sdk.training._work import Job, do_work
+from fieldfare.sdk.training._work import Job, do_work, read_weights
 
 __all__ = [
     "NO_LIMITS",
@@ -29,5 +29,6 @@ __all__ = [
     "clear_overdue",
     "do_work",
     "never",
+    "read_weights",
     "time_limit",
 ]

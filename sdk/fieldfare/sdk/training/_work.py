@@ -24,6 +24,8 @@ from fieldfare.sdk.training._limits import NO_LIMITS, Limits, check_memory, time
 from fieldfare.sdk.training._rest import Rest, Rested, Resting
 from fieldfare.sdk.training._trainer import Interrupt, Interrupted, LocalTrainer, Trained
 
+ReadWeights = Callable[[Path], tuple[tuple[TensorSpec, ...], NDArray[np.float32]]]
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -42,6 +44,22 @@ class Job:
     control: Path | None = None
 
 
+def read_weights(path: Path) -> tuple[tuple[TensorSpec, ...], NDArray[np.float32]]:
+    """Read a checkpoint.
+
+    Returns:
+        Its tensors, and their values one after the other, which cannot be written to.
+
+    Raises:
+        StorageError: it cannot be read.
+        WeightsError: it is damaged.
+    """
+    try:
+        return unpack_weights(path.read_bytes())
+    except OSError as error:
+        raise StorageError(f"the checkpoint cannot be read: {error.strerror}") from error
+
+
 def _zeros(size: int) -> NDArray[np.float32]:
     return np.zeros(size, np.float32)
 
@@ -55,6 +73,7 @@ def do_work(
     interrupt: Interrupt,
     on_loaded: Callable[[Manifest], None] | None = None,
     own_control: Callable[[int], NDArray[np.float32]] = _zeros,
+    read: ReadWeights = read_weights,
     limits: Limits = NO_LIMITS,
     measure: bool = False,
     clock: Callable[[], float] = time.monotonic,
@@ -70,6 +89,7 @@ def do_work(
         interrupt: asked between steps.
         on_loaded: called once plan and checkpoint are loaded and fit together, before any training.
         own_control: SCAFFOLD: the device's control variate of so many values; zeros where it has none yet.
+        read: reads the checkpoint.
         limits: what the app lets the work take.
         measure: evaluate held-out examples before and after training, also where the task does not ask for it; the
             result then holds that as `own_metrics`.
@@ -83,7 +103,7 @@ def do_work(
     try:
         check_memory(job.plan, limits)
         manifest = trainer.load(job.plan, job.assignment.plan.hex)
-        vector = _checkpoint(job, manifest)
+        vector = _checkpoint(job, manifest, read)
         if on_loaded is not None:
             on_loaded(manifest)
         if manifest.example_specs != source.specs:
@@ -109,11 +129,8 @@ def do_work(
         return _failed(str(error))
 
 
-def _checkpoint(job: Job, manifest: Manifest) -> NDArray[np.float32]:
-    try:
-        specs, vector = unpack_weights(job.checkpoint.read_bytes())
-    except OSError as error:
-        raise StorageError(f"the checkpoint cannot be read: {error.strerror}") from error
+def _checkpoint(job: Job, manifest: Manifest, read: ReadWeights) -> NDArray[np.float32]:
+    specs, vector = read(job.checkpoint)
     if specs != manifest.weight_specs:
         raise WeightsError("the checkpoint does not have the weights of the plan")
     return vector
