@@ -163,7 +163,7 @@ PROBLEMS: dict[str, Problem] = {
         "Handwritten digits, sorted by label and cut: each of 40 devices knows one digit, 8 train in a round",
         _digits,
         _scenario({"kind": "shards", "devices": 40, "shards_per_device": 1}, rounds=60, cohort=8, epochs=5),
-        client_rates=(0.1, 0.3, 1.0),
+        client_rates=(0.03, 0.1, 0.3),
         server_rates=(0.01, 0.03, 0.1),
         target=0.80,
     ),

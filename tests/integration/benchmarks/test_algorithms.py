@@ -25,7 +25,7 @@ def test_scaffold_is_ahead_where_each_device_knows_one_label(
     report = (tmp_path / "report.md").read_text()
     rows = {name: (settings, float(accuracy)) for name, settings, accuracy in _ROW.findall(report)}
     assert list(rows) == ["FedAvg", "SCAFFOLD"]
-    assert rows["FedAvg"][0] == rows["SCAFFOLD"][0] == "device 0.3, server 1"
+    assert rows["FedAvg"][0] == rows["SCAFFOLD"][0] == "device 0.1, server 1"
     assert rows["SCAFFOLD"][1] > rows["FedAvg"][1] + 0.05
     told = capsys.readouterr()
     assert "2 of 2 runs" in told.err

@@ -1,5 +1,6 @@
 """Scenarios: what is printed is read back, what is not known is refused."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,17 @@ def test_what_is_printed_is_read_back_as_the_defaults(tmp_path: Path) -> None:
         name = key.rpartition(".")[2]
         at = next(index for index, line in enumerate(text.splitlines()) if line.startswith(f"#{name} ="))
         assert text.splitlines()[at - 1].startswith("# "), f"{key} is not explained"
+
+
+def test_what_is_printed_names_every_algorithm_and_what_is_tuned_with_it(tmp_path: Path) -> None:
+    text = print_scenario()
+    assert all(re.search(rf"\b{one.name}\b", text) for one in Algorithm)
+    text = text.replace('"FEDAVG"', '"FEDPROX"').replace("#proximal_mu = 0.0", "proximal_mu = 0.5")
+    text = text.replace("#server_learning_rate = 1.0", "server_learning_rate = 0.25")
+    task = read_scenario(write(tmp_path, text.replace("#learning_rate", "learning_rate"))).task
+    assert task.aggregation.algorithm is Algorithm.FEDPROX
+    assert (task.local.proximal_mu, task.local.learning_rate) == (0.5, 0.1)
+    assert task.aggregation.server_learning_rate == 0.25
 
 
 @pytest.mark.parametrize(

@@ -41,10 +41,17 @@ report_timeout = "600s"
 [task.local]
 
 epochs = 1
+# Default: the plan's own.
+#learning_rate = 0.1
+# With FEDPROX: how strongly a device is held to the round's weights.
+#proximal_mu = 0.0
 
+# One of FEDAVG, FEDAVGM, FEDADAGRAD, FEDADAM, FEDYOGI, FEDPROX, SCAFFOLD, FEDBUFF and DSGD: docs/algorithms.md.
 [task.aggregation]
 
 algorithm = "FEDAVG"
+# 0.01 to 0.1 is where FEDADAGRAD, FEDADAM and FEDYOGI begin.
+#server_learning_rate = 1.0
 """
 
 
