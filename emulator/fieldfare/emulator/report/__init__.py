@@ -2,6 +2,8 @@
 
 Where things are:
     plots    panels of inline SVG
+    units    of a plot's axis
+    words    amounts in a sentence or a table
 """
 
 from fieldfare.emulator.report._events import write_events

@@ -82,6 +82,8 @@ def scenario_from_mapping(tree: Mapping[str, Any], folder: Path = Path()) -> Sce
     task = tree.get("task", {})
     if not isinstance(task, Mapping):
         raise ConfigError(f"must be a table, got {task!r}", field="task")
+    if "sweep" in tree:
+        raise ConfigError("makes several runs of it: read it with fieldfare.emulator.sweep", field="sweep")
     settings = build_settings(Settings, {key: value for key, value in tree.items() if key != "task"})
     if settings.model.source is not None and "plan" in tree:
         raise ConfigError("name a plan or a model, not both", field="model.source")

@@ -19,7 +19,9 @@ def scenario_toml(scenario: Scenario) -> str:
     sections: dict[str, list[str]] = {"": []}
     for key in keys_of(type(scenario.settings)):
         value = key.value_in(scenario.settings)
-        if value is not None:
+        # Where there is a model, its plan is made from it.
+        of_model = key.name == "plan" and scenario.settings.model.source is not None
+        if value is not None and not of_model:
             lines = sections.setdefault(".".join(key.path[:-1]), [])
             lines.append(f"{key.path[-1]} = {to_toml(value, nbytes=key.nbytes)}")
     parts = sections.pop("")

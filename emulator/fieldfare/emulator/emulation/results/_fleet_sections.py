@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldfare.emulator.emulation._outcome import Outcome
-from fieldfare.emulator.emulation.results._words import duration, energy, nbytes, number, share
 from fieldfare.emulator.records import FleetRecord, LogHistogram
 from fieldfare.emulator.report import Plot, RoundRow, Section, Table
 from fieldfare.emulator.report.plots import (
@@ -16,6 +15,7 @@ from fieldfare.emulator.report.plots import (
     fairness_plot,
     participation_plot,
 )
+from fieldfare.emulator.report.words import duration, energy, nbytes, number, share
 
 _MOST_REASONS = 20
 _TELLS = {
@@ -41,7 +41,7 @@ def fairness_section(record: FleetRecord, *, metric: str, lower_is_better: bool)
         (f"mean {metric}", number(values.mean())),
         ("standard deviation over devices", number(values.std())),
         ("median device", number(np.median(values))),
-        (f"mean of the worst tenth, {len(worst):,} devices", number(worst.mean())),
+        (f"mean of the worst tenth ({len(worst):,})", number(worst.mean())),
         ("worst device", number(worst[0])),
         ("mean of the best tenth", number(best.mean())),
     ]
@@ -134,7 +134,8 @@ def costs_section(rows: Sequence[RoundRow], outcome: Outcome, record: FleetRecor
     ]
     if totals.energy_j:
         found.append(amounts("energy", totals.energy_j, energy))
-    hours = totals.device_seconds / 3600
-    text = f"{hours:,.2f} device-hours, {nbytes(totals.bytes_up + totals.bytes_down)} of traffic"
+    text = (
+        f"{duration(totals.device_seconds)} of devices' time, {nbytes(totals.bytes_up + totals.bytes_down)} of traffic"
+    )
     text += f", {energy(totals.energy_j)} of energy." if totals.energy_j else "."
     return Section("What it cost", text, [], [Table("", ("", "in all", "a round", "a device's part"), found)])

@@ -15,7 +15,6 @@ from fieldfare.emulator.emulation.results._fleet_sections import (
 )
 from fieldfare.emulator.emulation.results._partition_section import partition_section
 from fieldfare.emulator.emulation.results._summary import is_lower_better, main_metric, versions
-from fieldfare.emulator.emulation.results._words import duration, nbytes
 from fieldfare.emulator.records import FleetRecord
 from fieldfare.emulator.report import Fact, Plot, RoundRow, Section, rounds_section, write_report
 from fieldfare.emulator.report.plots import (
@@ -27,6 +26,7 @@ from fieldfare.emulator.report.plots import (
     round_seconds_plot,
     traffic_plot,
 )
+from fieldfare.emulator.report.words import duration, nbytes
 from fieldfare.emulator.scenario import Scenario, scenario_toml
 
 

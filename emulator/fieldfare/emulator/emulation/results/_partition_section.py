@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from fieldfare.emulator.emulation.results._words import number
 from fieldfare.emulator.partition import PartitionStatistics
 from fieldfare.emulator.report import Plot, Section, Table
 from fieldfare.emulator.report.plots import label_plot, sizes_plot
+from fieldfare.emulator.report.words import number
 
 _MIDDLE = 3
 

@@ -52,6 +52,7 @@ def summary_of(scenario: Scenario, outcome: Outcome, rows: Sequence[RoundRow], r
     return {
         "outcome": outcome.how_it_ended,
         "complete": outcome.ended,
+        "stopped": outcome.stopped is not None,
         "rounds": len(rows),
         "held_out": dict(rows[-1].held_out) if rows else {},
         "metric": metric,

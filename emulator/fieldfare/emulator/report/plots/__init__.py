@@ -7,7 +7,7 @@ from fieldfare.emulator.report.plots._fleet import (
     fairness_plot,
     participation_plot,
 )
-from fieldfare.emulator.report.plots._learning import Against, Curve, curves_plot, learning_plot, loss_plot
+from fieldfare.emulator.report.plots._learning import Against, Curve, curves_plot, learning_plot, loss_plot, spread_plot
 from fieldfare.emulator.report.plots._partition import label_plot, sizes_plot
 from fieldfare.emulator.report.plots._rounds import cohort_plot, energy_plot, round_seconds_plot, traffic_plot
 
@@ -27,5 +27,6 @@ __all__ = [
     "participation_plot",
     "round_seconds_plot",
     "sizes_plot",
+    "spread_plot",
     "traffic_plot",
 ]

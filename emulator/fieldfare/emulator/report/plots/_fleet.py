@@ -67,7 +67,10 @@ def ends_plot(ends: Mapping[str, int]) -> str:
         total, values = sum(ends.values()), [count for _, count in ordered]
         axes.barh([how for how, _ in ordered], values, color=[_COLORS.get(how, GREY) for how, _ in ordered])
         for place, count in enumerate(values):
-            axes.text(count, place, f"  {count:,} ({_share(count / total)})", va="center", fontsize=8.5, color=INK)
+            told = f"{count:,} ({_share(count / total)})"
+            axes.annotate(
+                told, (count, place), (4, 0), textcoords="offset points", va="center", fontsize=8.5, color=INK
+            )
         axes.grid(visible=False, axis="y")
         axes.set_xlim(0, 1.45 * max(values))
         axes.tick_params(axis="y", length=0)

@@ -1,6 +1,6 @@
 """What the model has learnt, against whatever it has cost."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from fieldfare.emulator.report._rounds import RoundRow
 from fieldfare.emulator.report.plots._canvas import BLUE, ORANGE, SERIES, draw, label, nothing
-from fieldfare.emulator.report.plots._units import Unit, byte_unit, energy_unit, time_unit
+from fieldfare.emulator.report.units import Unit, byte_unit, energy_unit, time_unit
 
 Against = Literal["rounds", "time", "bytes", "energy"]
 """What stands on the horizontal axis."""
 
 _MOST_MARKED = 60
 _MOST_POINTS = 2000
+_LONGEST_NAME = 32
 _UNMEASURED = "No evaluation has measured this."
 
 
@@ -93,12 +94,51 @@ def curves_plot(curves: Sequence[Curve], *, title: str, x: str, y: str, whole_x:
             return
         for index, one in enumerate(shown):
             color, dashed = SERIES[index % len(SERIES)], index // len(SERIES) % 2
-            axes.plot(one.x, one.y, color=color, ls="--" if dashed else "-", marker=_marker(len(one.x)), label=one.name)
+            axes.plot(
+                one.x,
+                one.y,
+                color=color,
+                ls="--" if dashed else "-",
+                marker=_marker(len(one.x)),
+                label=_shortened(one.name),
+            )
             if one.low is not None and one.high is not None:
                 axes.fill_between(one.x, one.low, one.high, color=color, alpha=0.15, lw=0)
         axes.figure.legend(loc="outside lower center", ncols=2)
 
     return draw(f"{title} against {x}", paint)
+
+
+def spread_plot(values: Mapping[str, Sequence[float]], *, what: str) -> str:
+    """Each run as a dot in the row of its group, and the groups' means.
+
+    Args:
+        values: of each group's runs, by its name; NaN for one that has none.
+        what: they are.
+    """
+    name = f"{what}, run by run"
+    known = {group: [one for one in found if np.isfinite(one)] for group, found in values.items()}
+
+    def paint(axes: Any) -> None:
+        label(axes, name, what, "")
+        if not any(known.values()):
+            nothing(axes, _UNMEASURED)
+            return
+        for place, found in enumerate(known.values()):
+            color = SERIES[place % len(SERIES)]
+            axes.plot(found, [place] * len(found), "o", color=color, alpha=0.55, ms=5)
+            if found:
+                axes.plot([np.mean(found)], [place], "|", color=color, ms=16, mew=2)
+        axes.set_yticks(range(len(known)), [_shortened(group) for group in known])
+        axes.set_ylim(len(known) - 0.4, -0.6)
+        axes.grid(visible=False, axis="y")
+        axes.margins(x=0.08)
+
+    return draw(name, paint, size=(4.6, max(2.0, 0.9 + 0.25 * len(known))))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 3]}..."
 
 
 def horizontal(rows: Sequence[RoundRow], against: Against) -> tuple[list[float], Unit]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fieldfare.emulator.report._rounds import RoundRow
 from fieldfare.emulator.report.plots._canvas import BLUE, GREEN, GREY, ORANGE, SOFT, draw, label, nothing
-from fieldfare.emulator.report.plots._units import byte_unit, energy_unit, time_unit
+from fieldfare.emulator.report.units import byte_unit, energy_unit, time_unit
 
 _NONE = "No round has been committed."
 # Bars thinner than this cannot be told apart.

@@ -11,7 +11,7 @@ def duration(seconds: float) -> str:
     for unit, size in _TIMES:
         if seconds >= 2 * size:
             return f"{seconds / size:,.1f} {unit}"
-    return f"{seconds:.1f} s"
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds:.2g} s"
 
 
 def nbytes(count: float) -> str:
