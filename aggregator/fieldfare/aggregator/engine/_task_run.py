@@ -9,6 +9,7 @@ from fieldfare.aggregator.engine._accumulator import Contribution
 from fieldfare.aggregator.engine._answers import Grant, Held, Standing
 from fieldfare.aggregator.engine._last_counted import LastCounted
 from fieldfare.aggregator.engine._open_round import OpenRound
+from fieldfare.aggregator.engine._standings import standing_in, standing_later, takes
 from fieldfare.aggregator.engine._strays import Strays
 from fieldfare.aggregator.engine._versions import Versions
 from fieldfare.aggregator.storage import CheckpointRecord, RoundRecord, TaskRecord
@@ -148,7 +149,7 @@ class TaskRun:
     def standing(self, ticket: Ticket) -> Standing:
         """What memory knows of the ticket's report."""
         with self._lock:
-            if (found := self._in_open_round(ticket)) is not None:
+            if (found := standing_in(self._open, ticket)) is not None:
                 return found
             number, devices = self._last
             if devices.get(ticket.device_id) == ticket.round_number:
@@ -160,32 +161,10 @@ class TaskRun:
     def standing_uncounted(self, ticket: Ticket) -> Standing:
         """The same for a report that, as storage has said meanwhile, no round has counted that was over by then."""
         with self._lock:
-            if (found := self._in_open_round(ticket)) is not None:
-                return found
-            if not self.versions.counts_later(ticket):
-                return Standing.GONE
-            if self.versions.staleness(ticket.round_number, self.checkpoint.version) is None:
-                return Standing.GONE
-            current = self._open
-            if current is None or not isinstance(current.machine, Buffer):
-                return Standing.WAITING
-            # Another report of the device is in this buffer, in which it counts once.
-            return Standing.WAITING if current.machine.has_report_of(ticket.device_id) else Standing.ABSENT
-
-    def _in_open_round(self, ticket: Ticket) -> Standing | None:
-        """What the open round alone can tell; None where it cannot. Safe: the caller holds the lock."""
-        current = self._open
-        if current is None:
-            return None
-        number = current.earlier.get(ticket.device_id, current.number)
-        if number == ticket.round_number and current.machine.has_report_of(ticket.device_id):
-            acknowledged = current.machine.is_acknowledged(ticket.device_id)
-            return Standing.COUNTED if acknowledged else Standing.IN_MEMORY
-        if current.number != ticket.round_number or current.machine.has_report_of(ticket.device_id):
-            return None
-        if current.shared is None:
-            return Standing.ABSENT
-        return Standing.IN_MEMORY if ticket.device_id in current.shared.elsewhere.pending else None
+            found = standing_in(self._open, ticket)
+            if found is None:
+                found = standing_later(self._open, ticket, self.versions, self.checkpoint.version)
+            return found
 
     def enter(self, ticket: Ticket) -> OpenRound | None:
         """The open round into which the ticket's report counts; None where there is none, or where it has this report.
@@ -195,7 +174,7 @@ class TaskRun:
         """
         with self._lock:
             current = self._open
-            if current is None or current.record.kind.value != ticket.kind or not self._takes(current, ticket):
+            if current is None or current.record.kind.value != ticket.kind or not takes(current, ticket, self.versions):
                 return None
             if current.machine.has_report_of(ticket.device_id):
                 # Another copy was faster, here or at another replica, since the caller has asked what is known of it.
@@ -204,12 +183,6 @@ class TaskRun:
             if current.machine.deadline_of(ticket.device_id) is None:
                 raise UpdateError("out", "this device has withdrawn from the round or was refused in it")
             return current
-
-    def _takes(self, current: OpenRound, ticket: Ticket) -> bool:
-        if current.number == ticket.round_number or not self.versions.counts_later(ticket):
-            return current.number == ticket.round_number
-        stale = self.versions.staleness(ticket.round_number, current.record.checkpoint_version)
-        return stale is not None and not current.machine.has_report_of(ticket.device_id)
 
     def add(self, current: OpenRound, contribution: Contribution, assigned: int) -> bool:
         """Add a report if the round is still the open one and the device is not in it yet.
