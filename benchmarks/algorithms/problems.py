@@ -178,7 +178,7 @@ PROBLEMS: dict[str, Problem] = {
     "words": Problem(
         "Bags of words: rare ones tell the topic, each of 100 devices writes about few topics, 10 train in a round",
         _sparse,
-        _scenario({"kind": "column"}, rounds=60, cohort=10, epochs=2),
+        _scenario({"kind": "column"}, rounds=40, cohort=10, epochs=2),
         client_rates=(0.3, 1.0, 3.0),
         server_rates=(0.03, 0.1, 0.3),
         target=0.40,
