@@ -1,13 +1,20 @@
 """Emulations on a Ray cluster of two nodes: the same bits as with processes of this machine."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fieldfare.core.errors import ConfigError
+from fieldfare.emulator.scenario import scenario_from_mapping
+from fieldfare.emulator.workers import WorkersError
+from tests.support.commands import fieldfare
 from tests.support.ray_cluster import TwoNodes, two_nodes
 from tests.support.small_fleet import Run, fleet_scenario, run_fleet, write_fleet
+
+pytestmark = pytest.mark.slow
 
 TROUBLED = {"trainer": "tests.support.troubled_trainer:TroubledTrainer"}
 FEDBUFF = {"aggregation": {"algorithm": "FEDBUFF"}, "evaluate_every": 0}
@@ -43,6 +50,67 @@ def test_a_cluster_gives_the_same_bits(
     ray = emulated(fleet, "ray", {"kind": "ray", "workers": 2, "ray_address": cluster.address, **engine}, task)
     assert alone == ray
     assert ray.ended["counted"] > 4
+
+
+@pytest.mark.parametrize(
+    ("trainer", "error", "words"),
+    [
+        ("tests.support.nowhere:Trainer", ConfigError, r"engine.trainer: there is no 'tests.support.nowhere:Trainer'"),
+        (
+            "tests.support.node_killer:WorkerKiller",
+            WorkersError,
+            "3 workers on the Ray cluster have ended over",
+        ),
+    ],
+)
+def test_what_goes_wrong_on_a_node_is_told_here(
+    cluster: TwoNodes, fleet: Path, trainer: str, error: type[Exception], words: str
+) -> None:
+    engine = {"kind": "ray", "workers": 1, "ray_address": cluster.address, "trainer": trainer}
+    with pytest.raises(error, match=words):
+        emulated(fleet, "ray", engine, {})
+
+
+def test_what_a_cluster_cannot_hold_is_not_sent(cluster: TwoNodes) -> None:
+    from fieldfare.emulator.cluster import ray_cluster
+
+    with (
+        pytest.raises(WorkersError, match=r"1,000,000,000 bytes, and the object store of the Ray node .* has 8\d,"),
+        ray_cluster(cluster.address, 1, 10**9),
+    ):
+        raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("address", "error", "words"),
+    [
+        ("127.0.0.1:1", WorkersError, r"no Ray cluster answers at 127.0.0.1:1 \(Connection refused\): `ray start"),
+        ("ray://127.0.0.1:1", ConfigError, "engine.ray_address: 'ray://127.0.0.1:1' is no address"),
+    ],
+)
+def test_a_cluster_that_is_not_there(fleet: Path, address: str, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        emulated(fleet, "ray", {"kind": "ray", "ray_address": address}, {})
+
+
+def test_ray_is_asked_for_by_name(fleet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    for name in [one for one in sys.modules if one.startswith("fieldfare.emulator.cluster")]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(ConfigError, match=r"engine.kind: .* pip install 'fieldfare\[ray\]'"):
+        emulated(fleet, "ray", {"kind": "ray"}, {})
+    with pytest.raises(ConfigError, match=r"engine\.ray_address: is for the kind"):
+        scenario_from_mapping({"engine": {"ray_address": "127.0.0.1:6379"}})
+
+
+def test_the_command_starts_ray_and_stops_it(fleet: Path) -> None:
+    settings = ["engine.kind=ray", "engine.workers=1", "partition.devices=12", "task.rounds=1"]
+    words = [part for one in (*settings, "task.training.goal_count=4") for part in ("--set", one)]
+    (fleet / "scenario.toml").write_text("")
+    done = fieldfare("emulate", "scenario.toml", "--output", "out", *words, cwd=fleet)
+    assert done.returncode == 0, done.stderr
+    assert "round 1/1" in done.stdout
+    assert not done.stderr
 
 
 def test_a_node_that_dies_in_mid_round_costs_nothing_but_time(cluster: TwoNodes, fleet: Path) -> None:

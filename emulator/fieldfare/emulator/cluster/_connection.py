@@ -2,17 +2,21 @@
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import ray
 
-from fieldfare.core.errors import ConfigError
+from fieldfare.core.addresses import parse_address
+from fieldfare.core.wording import one_line
 from fieldfare.emulator.workers import WorkersError
 
 # For checkpoints, orders and results, beside the examples.
 _STORE_BYTES = 2**28
+_REACH_S = 10.0
+_FIELD = "engine.ray_address"
 
 
 @contextmanager
@@ -28,7 +32,7 @@ def ray_cluster(address: str | None, workers: int, examples_bytes: int) -> Itera
         examples_bytes: what every node must be able to hold.
 
     Raises:
-        ConfigError: an address of another kind.
+        ConfigError: an address that cannot be read.
         WorkersError: no cluster answers; the examples do not fit.
     """
     if ray.is_initialized():
@@ -40,7 +44,8 @@ def ray_cluster(address: str | None, workers: int, examples_bytes: int) -> Itera
         # Ray's makers are told nothing of who runs it, unless whoever runs it has said so.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         store = _STORE_BYTES + examples_bytes + examples_bytes // 4
-        ray.init(num_cpus=workers, include_dashboard=False, object_store_memory=store, **quiet)
+        # "local", or Ray would join whatever runs on this machine.
+        ray.init(address="local", num_cpus=workers, include_dashboard=False, object_store_memory=store, **quiet)
     else:
         _join(address, quiet)
     try:
@@ -51,17 +56,18 @@ def ray_cluster(address: str | None, workers: int, examples_bytes: int) -> Itera
 
 
 def _join(address: str, quiet: dict[str, Any]) -> None:
-    if "://" in address:
-        message = 'must be "HOST:PORT" or "auto", on a machine that is part of the cluster'
-        raise ConfigError(message, field="engine.ray_address")
+    """Raise `WorkersError` where nobody is there; Ray itself would go on calling for very long."""
+    how = "`ray start --head` begins a cluster, `ray start --address=HOST:PORT` has this machine join it"
+    if address != "auto":
+        head = parse_address(address, field=_FIELD)
+        try:
+            socket.create_connection((head.host, head.port), timeout=_REACH_S).close()
+        except OSError as error:
+            raise WorkersError(f"no Ray cluster answers at {address} ({error.strerror or error}): {how}") from error
     try:
         ray.init(address=address, **quiet)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        words = str(error).strip().splitlines()
-        raise WorkersError(
-            f"no Ray cluster answers at {address!r} ({words[0] if words else type(error).__name__}): "
-            "`ray start --head` begins one, `ray start --address=HOST:PORT` has this machine join it"
-        ) from error
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise WorkersError(f"Ray cannot join {address} ({one_line(str(error))}): {how}") from error
 
 
 def _check_room(examples_bytes: int) -> None:

@@ -133,9 +133,7 @@ class RayWorkers:
         found, _ = ray.wait(list(by_result), timeout=self._patience_s if alone else None)
         if not found:
             cpus = int(ray.cluster_resources().get("CPU", 0))
-            raise WorkersError(
-                f"for {self._patience_s:g} s no CPU of the Ray cluster was free for a worker; it has {cpus}"
-            )
+            raise WorkersError(f"for {self._patience_s:g} s the Ray cluster had no worker ready; it has {cpus} CPUs")
         for result in found:
             self._answered(by_result[result], result)
         self._deal()
