@@ -15,6 +15,7 @@ from pathlib import Path
 
 from benchmarks.algorithms.comparison import Extent, compare
 from benchmarks.algorithms.contenders import CONTENDERS
+from benchmarks.algorithms.plots import draw
 from benchmarks.algorithms.problems import PROBLEMS
 from benchmarks.algorithms.stored_runs import StoredRuns
 from benchmarks.algorithms.tables import how_it_was_made, table
@@ -41,18 +42,20 @@ def _run(options: argparse.Namespace, folder: Path) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     extent, began = _SHORT if options.short else _ALL, time.monotonic()
     runs = StoredRuns(folder, options.processes, lambda told: print(told, file=sys.stderr, flush=True))
-    parts = []
+    parts, found = [], {}
     for name in options.problems:
         problem, place = PROBLEMS[name], folder / name
         if not (place / "plan.tflite").exists():
             place.mkdir(exist_ok=True)
             with quiet_native_output():
                 problem.prepare(place)
-        parts.append(f"## {name}\n\n{problem.summary}.\n\n{table(name, compare(name, extent, runs))}\n")
+        found[name] = compare(name, extent, runs)
+        parts.append(f"## {name}\n\n{problem.summary}.\n\n{table(name, found[name])}\n")
         print(parts[-1], flush=True)
     parts.append(how_it_was_made(extent, time.monotonic() - began) + "\n")
     print(parts[-1])
     (folder / "report.md").write_text("\n".join(parts), encoding="utf-8")
+    draw(folder / "curves.svg", found)
     return 0
 
 
@@ -61,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="algorithms", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--output", type=Path, metavar="DIR", help="keep runs and report.md here")
+    add("--output", type=Path, metavar="DIR", help="keep runs, report.md and curves.svg here")
     add("--problems", nargs="+", choices=sorted(PROBLEMS), default=sorted(PROBLEMS), metavar="NAME", help="%(choices)s")
     add("--processes", type=int, default=2, metavar="N", help="runs at a time (%(default)s)")
     add("--short", action="store_true", help="two algorithms, one seed, a third of the rounds, nothing tuned")

@@ -27,6 +27,8 @@ def test_scaffold_is_ahead_where_each_device_knows_one_label(
     assert list(rows) == ["FedAvg", "SCAFFOLD"]
     assert rows["FedAvg"][0] == rows["SCAFFOLD"][0] == "device 0.1, server 1"
     assert rows["SCAFFOLD"][1] > rows["FedAvg"][1] + 0.05
+    picture = (tmp_path / "curves.svg").read_text()
+    assert all(f">{word}</text>" in picture for word in ("FedAvg", "SCAFFOLD", "labels"))
     told = capsys.readouterr()
     assert "2 of 2 runs" in told.err
     # What has been run is not run once more.
