@@ -131,6 +131,24 @@ def test_what_is_printed_is_read_back() -> None:
     assert build_settings(Phone, parse_toml(print_settings(Phone(), "", Phone).encode(), "text", "")) == Phone()
 
 
+@dataclass(frozen=True, slots=True)
+class Mast:
+    """Where radios hang."""
+
+    radio: Radio = field(default_factory=Radio)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    mast: Mast = field(default_factory=Mast)
+
+
+def test_a_section_inside_of_a_section_is_told_by_its_own_class() -> None:
+    lines = print_settings(Site(Mast(Radio(cap_bytes=5))), "", Site).splitlines()
+    assert lines[lines.index("[mast.radio]") - 1] == "# A radio."
+    assert build_settings(Site, parse_toml("\n".join(lines).encode(), "text", "")).mast.radio.cap_bytes == 5
+
+
 def test_documentation_ends_with_the_attributes() -> None:
     assert documentation(Radio) == {"kind": "what it is.", "cap_bytes": "how much it sends in a day."}
     assert documentation(Beside) == {}

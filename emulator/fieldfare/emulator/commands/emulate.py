@@ -86,7 +86,7 @@ def _emulate(scenario: Any, output: Path, console: Console, *, resume: bool) -> 
     from fieldfare.emulator.emulation import describe_ends
     from fieldfare.emulator.results_folder import prepare_folder, reopen_folder
 
-    _check_plan(scenario)
+    _check_inputs(scenario)
     folder = (reopen_folder if resume else prepare_folder)(output, "emulation")
     outcome = _run_one(scenario, folder, console, resume=resume)
     if outcome.stopped is not None:
@@ -97,8 +97,11 @@ def _emulate(scenario: Any, output: Path, console: Console, *, resume: bool) -> 
     console.say(f"{outcome.status.reason or 'the emulated time is over'}; assignments: {describe_ends(totals.ended)}")
     console.say(
         f"{outcome.emulated_s:,.0f} s of the fleet's time in {outcome.seconds:.1f} s; "
-        f"{totals.bytes_up / 1e6:.1f} MB up, {totals.bytes_down / 1e6:.1f} MB down. Written to {folder}:"
+        f"{totals.bytes_up / 1e6:.1f} MB up, {totals.bytes_down / 1e6:.1f} MB down, {totals.energy_j / 1e3:,.1f} kJ"
     )
+    for why, count in outcome.excluded.items():
+        console.say(f"{count:,} devices were never asked: {why}")
+    console.say(f"Written to {folder}:")
     for name, what in _FILES:
         console.say(f"  {name:<20} {what}")
     return 0 if outcome.ended else 1
@@ -109,7 +112,7 @@ def _sweep(sweep: Any, output: Path, console: Console, *, resume: bool) -> int:
     from fieldfare.emulator.sweep import run_sweep
 
     for run in sweep.runs:
-        _check_plan(run.scenario)
+        _check_inputs(run.scenario)
     folder = (reopen_folder if resume else prepare_folder)(output, "sweep")
 
     def tell(number: int, run: Any, is_done: bool) -> None:
@@ -128,12 +131,15 @@ def _sweep(sweep: Any, output: Path, console: Console, *, resume: bool) -> int:
     return 0 if all(one.summary["complete"] for one in finished) else 1
 
 
-def _check_plan(scenario: Any) -> None:
-    """Before an earlier run's results are removed."""
+def _check_inputs(scenario: Any) -> None:
+    """Refuse a plan or a trace that cannot be used, before an earlier run's results are removed."""
     from fieldfare.core.plans import read_manifest
+    from fieldfare.emulator.devices import draw_behaviour
 
-    if scenario.settings.model.source is None:
-        read_manifest(scenario.settings.plan)
+    settings = scenario.settings
+    if settings.model.source is None:
+        read_manifest(settings.plan)
+    draw_behaviour(settings.fleet, 1, settings.seed)
 
 
 def _run_one(scenario: Any, folder: Path, console: Console, *, resume: bool) -> Any:

@@ -23,12 +23,15 @@ class Availability:
         cycles: the patterns.
         until_s: `(pieces,)` float64: where devices are available, the moment until which they are so without a pause,
             counted from the pattern's beginning, perhaps beyond its end, infinite for always; 0 where they are not.
+        from_s: `(pieces,)` float64: where devices are not available, the moment from which they are, counted likewise,
+            infinite for never; 0 where they are.
         pattern: `(devices,)` int32.
         shift_s: `(devices,)` float64: what is added to the seconds since Monday, UTC, to come to the pattern's time.
     """
 
     cycles: Cycles
     until_s: NDArray[np.float64]
+    from_s: NDArray[np.float64]
     pattern: NDArray[np.int32]
     shift_s: NDArray[np.float64]
 
@@ -47,6 +50,19 @@ class Availability:
         piece, within = self.cycles.find(pattern, seconds_since_monday(now) + shift)
         available: NDArray[np.bool_] = within < self.until_s[piece]
         return available
+
+    def next_begin(self, now: datetime, among: NDArray[np.bool_]) -> datetime | None:
+        """The next moment at which a device becomes available that is not so now; None for never.
+
+        Args:
+            now: the emulated present.
+            among: `(devices,)`: whom to look at.
+        """
+        piece, within = self.cycles.find(self.pattern[among], seconds_since_monday(now) + self.shift_s[among])
+        waits = (self.from_s[piece] - within)[self.from_s[piece] > 0]
+        soonest = float(waits.min(initial=math.inf))
+        # Rounded up to the next microsecond, so that the moment is not just before.
+        return None if math.isinf(soonest) else now + timedelta(microseconds=math.ceil(1e6 * max(soonest, 0.0)) + 1)
 
     def left(self, device: int, now: datetime) -> timedelta:
         """How long a device that is available stays so; zero for one that is not."""
@@ -67,11 +83,12 @@ def make_availability(
         pattern: `(devices,)`.
         shift_s: `(devices,)`; see `Availability`.
     """
-    until = np.zeros(len(holds))
+    until, begins = np.zeros(len(holds)), np.zeros(len(holds))
     for number, period in enumerate(cycles.period_s):
         pieces = slice(cycles.first[number], cycles.first[number + 1])
-        until[pieces] = _until(cycles.begins_s[pieces], holds[pieces], float(period))
-    return Availability(cycles, until, pattern, shift_s)
+        until[pieces] = _ends(cycles.begins_s[pieces], holds[pieces], float(period))
+        begins[pieces] = _ends(cycles.begins_s[pieces], ~holds[pieces], float(period))
+    return Availability(cycles, until, begins, pattern, shift_s)
 
 
 def window_availability(settings: FleetSettings, devices: int, seed: int) -> Availability:
@@ -88,7 +105,8 @@ def window_availability(settings: FleetSettings, devices: int, seed: int) -> Ava
     )
 
 
-def _until(begins: NDArray[np.float64], holds: NDArray[np.bool_], period: float) -> NDArray[np.float64]:
+def _ends(begins: NDArray[np.float64], holds: NDArray[np.bool_], period: float) -> NDArray[np.float64]:
+    """For each piece that holds, the beginning of the next one that does not; 0 for others."""
     if holds.all():
         return np.full(len(holds), math.inf)
     if not holds.any():

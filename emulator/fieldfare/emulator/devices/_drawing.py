@@ -83,7 +83,7 @@ def _traits(settings: FleetSettings, devices: int, seed: int) -> tuple[NDArray[n
     upload = around(settings.upload_mbit_s * _BYTES_PER_MBIT)
     if settings.traces.speeds is not None:
         own = read_speeds(settings.traces.speeds)
-        speeds = own[_ranks(devices, seed) % len(own)]
+        speeds = own[_dealt(devices, len(own), seed) % len(own)]
     elif settings.profile == "phones":
         chance = np.random.default_rng([seed, PHONES]).random(devices)
         relative = np.exp(np.interp(chance, PHONE_MODELS.shares, np.log(PHONE_MODELS.speeds)))
@@ -93,22 +93,23 @@ def _traits(settings: FleetSettings, devices: int, seed: int) -> tuple[NDArray[n
 
 def _states(settings: FleetSettings, devices: int, seed: int) -> tuple[States | None, Followers]:
     """What devices are doing, and whose pattern each follows."""
-    ranks = _ranks(devices, seed)
     rng = np.random.default_rng([seed, STATE_SHIFTS])
     if settings.traces.states is not None:
         states, begins = read_states(settings.traces.states)
         traces = len(begins)
+        dealt = _dealt(devices, traces, seed)
         # The first of a trace's devices follows it to the second; others are earlier or later by what is drawn.
         spread = settings.available_spread.total_seconds()
-        shift = np.where(ranks < traces, 0.0, np.round(rng.normal(0.0, spread, devices))) - begins[ranks % traces]
+        shift = np.where(dealt < traces, 0.0, np.round(rng.normal(0.0, spread, devices))) - begins[dealt % traces]
     elif settings.profile == "phones":
         traces = min(devices, _WEEKS)
+        dealt = _dealt(devices, traces, seed)
         states = draw_states(PHONE_DAYS, traces, np.random.default_rng([seed, STATES]))
         # A model's week knows no weekdays, so whole days are a shift as any other.
         shift = _DAY_S * rng.integers(0, 7, devices) + np.round(rng.uniform(-_HALF_HOUR_S, _HALF_HOUR_S, devices))
     else:
         return None, Followers(np.zeros(devices, np.int32), np.zeros(devices))
-    return states, Followers((ranks % traces).astype(np.int32), shift + settings.utc_offset_h * _HOUR_S)
+    return states, Followers((dealt % traces).astype(np.int32), shift + settings.utc_offset_h * _HOUR_S)
 
 
 def _changing(settings: FleetSettings, devices: int, seed: int) -> dict[int, tuple[Bandwidths, Followers]]:
@@ -118,18 +119,20 @@ def _changing(settings: FleetSettings, devices: int, seed: int) -> dict[int, tup
         found[METERED] = draw_bandwidths(CELLULAR_NETWORKS, _TRACES, np.random.default_rng([seed, CELLULAR]))
     if settings.traces.networks is not None:
         found.update(read_networks(settings.traces.networks))
-    ranks, changing = _ranks(devices, seed), {}
+    changing = {}
     for kind, bandwidths in found.items():
-        pattern = (ranks % len(bandwidths.cycles.period_s)).astype(np.int32)
+        traces = len(bandwidths.cycles.period_s)
+        pattern = (_dealt(devices, traces, seed) % traces).astype(np.int32)
         # Devices that share a trace are at different moments of it.
         chance = np.random.default_rng([seed, NETWORK_SHIFTS, kind]).random(devices)
         changing[kind] = bandwidths, Followers(pattern, chance * bandwidths.cycles.period_s[pattern])
     return changing
 
 
-def _ranks(devices: int, seed: int) -> NDArray[np.intp]:
-    """`(devices,)`: the order in which traces are given out.
+def _dealt(devices: int, traces: int, seed: int) -> NDArray[np.intp]:
+    """`(devices,)`: which trace each device gets, as the rest after division by their number.
 
-    It is the same for every file, so that a file's k-th trace and another's go to the same devices.
+    All different: who is below the number of traces is the first of its trace. It depends on the two numbers only, so
+    that the k-th trace of one file and that of another go to the same devices where the files have as many.
     """
-    return np.random.default_rng([seed, RANKS]).permutation(devices)
+    return np.random.default_rng([seed, RANKS]).permutation(max(devices, traces))[:devices]

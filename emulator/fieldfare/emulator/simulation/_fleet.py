@@ -94,6 +94,10 @@ class EmulatedFleet:
         free[drawn] = False
         yield from rng.permutation(np.flatnonzero(free)).tolist()
 
+    def next_available(self, now: datetime) -> datetime | None:
+        """When somebody becomes available who is not so now; None for never."""
+        return self._behaviour.availability.next_begin(now, self._fit)
+
     def depart(
         self, number: int, device: int, answer: aggregator_pb2.CheckInResponse, ticket: Ticket, now: datetime
     ) -> Flight:

@@ -67,6 +67,7 @@ class Simulation:
         self._on_end, self._on_round = on_end, on_round
         self._controls = controls
         self._put: set[int] = set()
+        self._nobody_free = False
         self._unsettled: dict[int, Flight] = {}
         self._departed, self._draws = state.departed, state.draws
         self._silent = list(state.silent)
@@ -152,7 +153,9 @@ class Simulation:
         rng = np.random.default_rng([self._seed, 4, self._draws])
         self._draws += 1
         refused = 0
+        self._nobody_free = True
         for device in self._fleet.offered(now, rng):
+            self._nobody_free = False
             device_id = self._fleet.device_id(device)
             response = self._aggregator.check_in(population, device_id, self._fleet.memory_bytes(device))
             if response.WhichOneof("answer") == "assignment":
@@ -194,17 +197,24 @@ class Simulation:
         if deadline is not None:
             times.append(deadline + _TICK)
         if self._aggregator.has_places(self._spec.population):
-            times.append(self._clock() + _LOOK_AGAIN)
+            times.append(self._look_again(until))
         self._clock.advance(min(times))
         if self._flights and self._flights[0][0] <= self._clock():
             self._land(heapq.heappop(self._flights)[2])
+
+    def _look_again(self, until: datetime) -> datetime:
+        """When to offer devices once more: in a minute, or where nobody was there, as soon as somebody comes."""
+        soon = self._clock() + _LOOK_AGAIN
+        if not self._nobody_free:
+            return soon
+        return max(soon, self._fleet.next_available(self._clock()) or until)
 
     def _land(self, flight: Flight) -> None:
         if self._not_put and self._not_put[0][1] == flight.number:
             heapq.heappop(self._not_put)
         if flight.fate is Fate.LEAVES:
             self._aggregator.leave(flight)
-            self._end(Ending(flight, "left", "its hours were over"))
+            self._end(Ending(flight, "left", "it may not work any more: its hours are over, or a condition ended"))
         elif flight.fate is Fate.DROPS:
             if flight.ticket.report_by > self._clock():
                 self._silent.append(flight)

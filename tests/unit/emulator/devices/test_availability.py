@@ -46,6 +46,20 @@ def test_clocks_ahead_of_utc_come_earlier() -> None:
     assert np.array_equal(here.at(at(23)), east.at(at(17.5)))
 
 
+def test_the_next_to_come_is_looked_for_among_those_who_may() -> None:
+    available = draw_behaviour(NIGHT, 500, seed=1).availability
+    assert not available.at(at(12)).any()
+    first, everybody = available.next_begin(at(12), np.ones(500, np.bool_)), np.arange(500)
+    assert first is not None
+    assert available.at(first).sum() == 1
+    others = np.ones(500, np.bool_)
+    others[everybody[available.at(first)]] = False
+    later = available.next_begin(at(12), others)
+    assert later is not None
+    assert later > first
+    assert available.next_begin(at(12), np.zeros(500, np.bool_)) is None
+
+
 def test_a_day_is_always() -> None:
     always = draw_behaviour(FleetSettings(), 10, seed=1).availability
     assert always.at(at(3)).all()
@@ -53,6 +67,7 @@ def test_a_day_is_always() -> None:
 
 
 PERIOD = 100
+MICROSECOND = timedelta(microseconds=1)
 MINUTES = (0, 10, 30, 60, 90)
 STATES = States(
     make_cycles([PERIOD * 60.0, 600.0], [np.array(MINUTES) * 60.0, np.array([0.0])]),
@@ -69,6 +84,15 @@ def held(conditions: ConditionSettings) -> list[int]:
     moments = [MONDAY + timedelta(minutes=minute, seconds=30) for minute in range(PERIOD)]
     assert all(available.at(moment)[1] for moment in moments)
     found = [minute for minute, moment in enumerate(moments) if available.at(moment)[0]]
+    for minute in set(range(PERIOD)) - set(found):
+        begin = available.next_begin(moments[minute], np.array([True, True]))
+        soonest = min(((one - minute) % PERIOD for one in found), default=None)
+        if soonest is None:
+            assert begin is None
+        else:
+            assert begin is not None
+            assert timedelta(0) <= begin - (moments[minute] + timedelta(minutes=soonest, seconds=-30)) <= MICROSECOND
+            assert available.at(begin)[0]
     for minute in found:
         # What is left is what is seen from here on, over the pattern's end too.
         following = ((minute + step) % PERIOD in found for step in range(1, 2 * PERIOD))

@@ -106,6 +106,22 @@ def test_speeds_are_dealt_out_evenly(tmp_path: Path) -> None:
     assert not np.array_equal(speeds, draw_behaviour(settings, 9, seed=2).examples_per_s)
 
 
+def test_a_few_devices_follow_any_of_many_traces(tmp_path: Path) -> None:
+    rows = "\n".join(f"d{number},{number + 1}" for number in range(100))
+    settings = FleetSettings(traces=TraceSettings(speeds=write(tmp_path, f"device,examples_per_s\n{rows}\n")))
+    speeds = draw_behaviour(settings, 10, seed=1).examples_per_s
+    assert len(set(speeds)) == 10
+    assert max(speeds) > 50
+
+
+def test_traces_of_several_files_stay_together(tmp_path: Path) -> None:
+    (tmp_path / "speeds.csv").write_text("device,examples_per_s\na,1\nb,2\n")
+    traces = TraceSettings(states=write(tmp_path, STATES), speeds=tmp_path / "speeds.csv")
+    fleet = draw_behaviour(FleetSettings(traces=traces), 20, seed=1)
+    assert sorted(fleet.examples_per_s) == [1] * 10 + [2] * 10
+    assert np.array_equal(fleet.availability.pattern + 1, fleet.examples_per_s)
+
+
 def changed(text: str, line: int, old: str, new: str) -> str:
     lines = text.splitlines()
     assert old in lines[line - 1]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fieldfare.core.errors import DataError
 
-MOST_ROWS = 10_000_000
+MOST_ROWS = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
