@@ -43,6 +43,7 @@ from fieldfare.core.tasks import AggregationSpec, Algorithm, CohortSpec, TaskSpe
 from fieldfare.core.weights import sha256, unpack_weights
 from fieldfare.protos.v1 import aggregator_pb2, encoding_pb2, task_pb2
 from tests.conformance.examples import EXAMPLES, SNAPSHOT, SNAPSHOT_BOUNDS, TICKET, TICKET_KEY, WEIGHTS_FILE
+from tests.fuzz.example_files import example_file
 from tests.fuzz.mutation import damaged_bytes, damaged_message, damaged_wire
 from tests.support.tiny_plan import tiny_manifest
 from tests.unit.aggregator.world import PLAN, SPEC, Work, World
@@ -348,5 +349,6 @@ TARGETS: dict[str, tuple[Target, int]] = {
     "signature": (signature, 5),
     "enrollment": (enrollment, 1),
     "validity": (validity, 2),
+    "example_file": (example_file, 1),
 }
 """Name to the target and its share of all inputs."""

@@ -199,7 +199,7 @@ def load_npz(
                 wanted = [name for name in archive.files if names is None or name in names]
                 _check_size(path, archive, wanted, most_bytes)
                 return {name: archive[name] for name in wanted}
-        except (OSError, ValueError, EOFError, KeyError, MemoryError, zipfile.BadZipFile, zlib.error):
+        except (OSError, ValueError, EOFError, KeyError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error):
             # Without the cause: its words may quote what the file holds.
             raise problem from None
 

@@ -176,3 +176,14 @@ def test_an_array_that_claims_more_than_any_memory_holds_is_damaged(tmp_path: Pa
         archive.writestr("x.npy", header.getvalue())
     with pytest.raises(DataError, match="damaged"):
         load_npz(path)
+
+
+def test_an_archive_that_is_encrypted_or_compressed_in_another_way_is_damaged(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=np.arange(3))
+    content = (tmp_path / "a.npz").read_bytes()
+    for at, value in ((8, 1), (10, 99)):  # flags and method, in the central directory
+        damaged = bytearray(content)
+        damaged[content.index(b"PK\x01\x02") + at] = value
+        (tmp_path / "a.npz").write_bytes(damaged)
+        with pytest.raises(DataError, match="damaged"):
+            load_npz(tmp_path / "a.npz")

@@ -47,6 +47,16 @@ def test_values_stand_where_they_should_and_paths_begin_at_the_file(tmp_path: Pa
     assert task.aggregation.algorithm is Algorithm.FEDADAM
 
 
+def test_columns_may_be_named_one_by_one(tmp_path: Path) -> None:
+    path = write(tmp_path, 'data = {columns = {x = "pixels"}, most_bytes = "1MiB"}')
+    found = read_scenario(path, {"data.columns.y": "digit"}).settings.data
+    assert (found.columns, found.most_bytes) == ({"x": "pixels", "y": "digit"}, 2**20)
+    with pytest.raises(ConfigError, match=r"^data\.columns\.y: must be a text, got 3$"):
+        read_scenario(path, {"data.columns.y": 3})
+    with pytest.raises(ConfigError, match=r"^data\.columns: must not name a column by nothing$"):
+        read_scenario(path, {"data.columns.y": ""})
+
+
 def test_what_is_printed_is_read_back_as_the_defaults(tmp_path: Path) -> None:
     text = print_scenario()
     printed, nothing = read_scenario(write(tmp_path, text)), read_scenario(write(tmp_path, ""))

@@ -8,6 +8,7 @@ from fieldfare.emulator.data import Table
 from fieldfare.emulator.partition import (
     column_partition,
     iid_partition,
+    labels_if_any,
     labels_of,
     make_partition,
     partition_statistics,
@@ -85,6 +86,18 @@ def test_statistics() -> None:
     alike = make_partition(PartitionSettings("iid", devices=3), TABLE, seed=1)
     assert (partition_statistics(alike, LABELS, {}).label_distance or 1.0) < 0.1
     assert partition_statistics(alike, None, {}).label_distance is None
+
+
+def test_labels_may_be_one_hot() -> None:
+    one_hot = np.eye(10, dtype=np.float32)[LABELS]
+    settings = PartitionSettings("dirichlet", devices=5, labels="hot")
+    found = labels_of(settings, {"hot": one_hot})
+    assert np.array_equal(found, LABELS)
+    assert labels_if_any(PartitionSettings("iid"), {"hot": one_hot}) is None
+    assert labels_if_any(PartitionSettings("shards"), {"hot": one_hot}) is not None
+    for wrong in (one_hot * 0.5, one_hot[:, :1], np.ones((600, 10), np.float32)):
+        with pytest.raises(DataError, match="one integer for each example, or one-hot"):
+            labels_of(settings, {"hot": wrong})
 
 
 def test_what_cannot_be_dealt_out() -> None:

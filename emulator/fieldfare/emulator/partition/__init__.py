@@ -1,7 +1,8 @@
 """Splitting a data set over devices."""
 
 from fieldfare.emulator.partition._dirichlet import dirichlet_partition
-from fieldfare.emulator.partition._partition import Partition, labels_if_any, labels_of, make_partition
+from fieldfare.emulator.partition._label_tensor import labels_if_any, labels_of
+from fieldfare.emulator.partition._partition import Partition, make_partition
 from fieldfare.emulator.partition._parts import Parts
 from fieldfare.emulator.partition._splits import column_partition, iid_partition, quantity_partition, shard_partition
 from fieldfare.emulator.partition.statistics import (

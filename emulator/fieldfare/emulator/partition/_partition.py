@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldfare.core.errors import DataError
-from fieldfare.core.plans import Examples, count_rows
+from fieldfare.core.plans import count_rows
 from fieldfare.emulator.data import Table
 from fieldfare.emulator.partition._dirichlet import dirichlet_partition
 from fieldfare.emulator.partition._drawing import (
@@ -17,6 +17,7 @@ from fieldfare.emulator.partition._drawing import (
     draw_shards,
     held_out_of,
 )
+from fieldfare.emulator.partition._label_tensor import labels_of
 from fieldfare.emulator.partition._parts import Parts
 from fieldfare.emulator.partition._splits import (
     column_partition,
@@ -126,33 +127,3 @@ def _drawn(settings: PartitionSettings, table: Table, rng: np.random.Generator) 
             return draw_by_dirichlet(labels, devices, each, alpha=alpha, share=share, rng=rng)
         case _:
             return draw_evenly(rows, np.full(devices, each, np.int64), share=share, rng=rng)
-
-
-def labels_of(settings: PartitionSettings, examples: Examples) -> NDArray[np.int64]:
-    """`(n,)`: the label of each example.
-
-    Raises:
-        DataError: no such tensor, or one that does not hold one integer for each example.
-    """
-    name = settings.labels or list(examples)[-1]
-    found = examples.get(name)
-    if found is None:
-        raise DataError(
-            f"there is no tensor {name!r} to take labels from: partition.labels is one of {sorted(examples)}"
-        )
-    flat = found.reshape(len(found), -1)
-    if found.dtype.kind not in "iu" or flat.shape[1] != 1:
-        raise DataError(f"{name!r} is {found.dtype}{list(found.shape[1:])}: labels are one integer for each example")
-    return flat[:, 0].astype(np.int64)
-
-
-def labels_if_any(settings: PartitionSettings, examples: Examples) -> NDArray[np.int64] | None:
-    """As `labels_of`; None where no tensor is named and the last one holds no labels.
-
-    Raises:
-        DataError: the tensor that `partition.labels` names is not there, or holds no labels.
-    """
-    last = list(examples.values())[-1]
-    if settings.labels is None and (last.dtype.kind not in "iu" or last[0].size != 1):
-        return None
-    return labels_of(settings, examples)

@@ -114,4 +114,7 @@ def check_enough(examples: int, devices: int, least: int) -> None:
     if devices < 1:
         raise ConfigError("must be at least 1", field="devices")
     if examples < devices * least:
-        raise DataError(f"{examples} examples are too few for {devices} parts with {least} each")
+        raise DataError(
+            f"{examples} examples are too few for {devices} parts with {least} each: lower the number of devices, or "
+            "let them draw examples (partition.drawn_per_device)"
+        )

@@ -60,8 +60,8 @@ class PartitionSettings:
             device (McMahan et al. 2017); "quantity": a shuffle cut into parts of very different sizes (Li et al.
             2022); "column": a device for each value of `data.column`.
         devices: how many; with "column" as many as there are values.
-        labels: name of the integer tensor that holds the labels, for "dirichlet" and "shards"; default: the last one
-            of the plan's example tensors.
+        labels: name of the tensor that holds the labels, integers or one-hot, for "dirichlet" and "shards"; default:
+            the last one of the plan's example tensors.
         alpha: concentration of "dirichlet" and "quantity"; small values make devices differ more.
         shards_per_device: for "shards".
         min_examples: fewest examples of a device, those that are held out included.

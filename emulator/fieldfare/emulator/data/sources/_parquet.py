@@ -36,6 +36,6 @@ def read_parquet(path: Path, wanted: Wanted) -> dict[str, NDArray[Any]]:
             names = [name for held in columns.values() for name in held]
             batches = file.iter_batches(batch_rows(wanted), columns=names)
             return read_tables(batches, file.metadata.num_rows, columns, wanted, str(path))
-        except (OSError, arrow.ArrowException):
+        except (OSError, UnicodeDecodeError, arrow.ArrowException):
             # Without the cause: its words may quote what the file holds.
             raise DataError(f"{path} is no Parquet file, or a damaged one") from None
