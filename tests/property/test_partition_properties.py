@@ -126,4 +126,9 @@ def test_statistics_are_those_of_a_slow_count(column, labels):
     assert feature.mean == pytest.approx(float(data.examples["x"].astype(np.float64).mean()))
     assert feature.mean_quantiles[0] == pytest.approx(min(means))
     assert feature.mean_quantiles[-1] == pytest.approx(max(means))
-    assert 0 <= feature.between <= 1
+    squares = [data.examples["x"][np.array(column) == owner].astype(np.float64) for owner in owners]
+    within = sum(float(((one - one.mean()) ** 2).sum()) for one in squares)
+    total = float(((data.examples["x"].astype(np.float64) - feature.mean) ** 2).sum())
+    spare = len(column) - len(owners)
+    expected = max(1 - within / spare * (len(column) - 1) / total, 0.0) if spare else 0.0
+    assert feature.between == pytest.approx(expected, abs=1e-6)

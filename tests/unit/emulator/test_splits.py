@@ -88,6 +88,19 @@ def test_statistics() -> None:
     assert partition_statistics(alike, None, {}).label_distance is None
 
 
+def test_features_differ_by_device_or_by_chance_alone() -> None:
+    values = np.repeat(np.float32([1, 2, 6]), 200) + np.random.default_rng(1).normal(0, 0.1, 600).astype(np.float32)
+    by_person = make_partition(PartitionSettings("column"), TABLE, seed=1)
+    (found,) = partition_statistics(by_person, None, {"x": values}).features
+    assert found.mean_quantiles[0] == pytest.approx(1, abs=0.05)
+    assert found.mean_quantiles[-1] == pytest.approx(6, abs=0.05)
+    assert found.deviation_quantiles[3] == pytest.approx(0.1, abs=0.02)
+    assert found.between > 0.99
+    alike = make_partition(PartitionSettings("iid", devices=200), TABLE, seed=1)
+    (found,) = partition_statistics(alike, None, {"x": values}).features
+    assert found.between < 0.05
+
+
 def test_labels_may_be_one_hot() -> None:
     one_hot = np.eye(10, dtype=np.float32)[LABELS]
     settings = PartitionSettings("dirichlet", devices=5, labels="hot")

@@ -43,7 +43,10 @@ def dirichlet_partition(
     if not 0 < alpha <= _LARGEST_ALPHA:
         raise ConfigError(f"must be above 0 and at most {_LARGEST_ALPHA:g}", field="alpha")
     if len(labels) < max(1, devices * min_examples):
-        raise DataError(f"{len(labels)} examples are too few for {devices} devices with {min_examples} each")
+        raise DataError(
+            f"{len(labels)} examples are too few for {devices} devices with {min_examples} each: lower the number of "
+            "devices, or let them draw examples (partition.drawn_per_device)"
+        )
     by_label = rows_by_label(labels)
     tries = min(_TRIES, max(1, _MOST_SHARES // (devices * len(by_label))))
     for _ in range(tries):

@@ -21,8 +21,9 @@ class FeatureStatistics:
         deviation: standard deviation over these.
         mean_quantiles: at `QUANTILES`, of the devices' means.
         deviation_quantiles: at `QUANTILES`, of the devices' standard deviations.
-        between: share of the variance that lies between the devices' means and not within devices, 0 to 1; 0 where
-            nothing varies.
+        between: share of the variance that lies between devices, less what chance alone puts there: epsilon squared
+            (Kelley 1935), 0 to 1. About 0 for equal parts of a shuffle; 0 where nothing varies or every device has a
+            single example, of which nothing can be told.
     """
 
     name: str
@@ -57,12 +58,18 @@ def feature_statistics(partition: Partition, name: str, array: NDArray[Any]) -> 
     total = sizes.sum()
     mean = float(sums.sum() / total)
     variance = max(float(squares.sum() / total) - mean * mean, 0.0)
-    between = float((sizes * (means - mean) ** 2).sum() / total)
     return FeatureStatistics(
         name=name,
         mean=centre + mean,
         deviation=variance**0.5,
         mean_quantiles=quantiles_of(centre + means),
         deviation_quantiles=quantiles_of(np.sqrt(variances)),
-        between=min(between / variance, 1.0) if variance > 0 else 0.0,
+        between=_between(float((sizes * variances).sum()), variance * float(total), len(sizes), int(total)),
     )
+
+
+def _between(within: float, total: float, devices: int, examples: int) -> float:
+    """From the sums of squares within devices and in all: 1 - (within / (n - devices)) / (total / (n - 1))."""
+    if total <= 0 or examples == devices:
+        return 0.0
+    return min(max(1 - within / (examples - devices) * (examples - 1) / total, 0.0), 1.0)

@@ -38,7 +38,7 @@ def _details(one: PartitionStatistics) -> Iterator[str]:
         yield _row(f"mean of {feature.name!r}", feature.mean_quantiles)
         yield _row(f"standard deviation of {feature.name!r}", feature.deviation_quantiles)
     for feature in one.features:
-        yield f"{feature.between:.1%} of the variance of {feature.name!r} lies between devices, the rest within them"
+        yield f"{feature.between:.1%} of the variance of {feature.name!r} lies between devices, chance taken off"
     yield ""
     yield "devices by their number of examples:"
     yield from _histogram(one.size_edges, one.size_counts)
