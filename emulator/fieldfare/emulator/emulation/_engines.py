@@ -8,7 +8,7 @@ from fieldfare.core.errors import ConfigError
 from fieldfare.emulator.scenario import EngineSettings
 from fieldfare.emulator.simulation import EmulatedAggregator, EmulatedClock
 from fieldfare.emulator.wire import WireAggregator
-from fieldfare.emulator.workers import ProcessPool, Workers, WorkerSettings, read_examples
+from fieldfare.emulator.workers import ProcessPool, Workers, WorkerSettings, find_trainer, read_examples
 
 _TRANSPORTS = {"memory": EmulatedAggregator, "grpc": WireAggregator}
 
@@ -38,9 +38,11 @@ def open_workers(
         log: file for what worker processes say.
 
     Raises:
-        ConfigError: the engine is not installed here.
+        ConfigError: the engine is not installed here, or there is no such trainer.
         WorkersError: there is no such cluster, or it cannot hold the examples.
     """
+    # Asked here, since a worker that cannot make its trainer can only end.
+    find_trainer(engine.trainer)
     if engine.kind == "processes":
         with ProcessPool(settings, engine.workers, update_bytes, results, log) as pool:
             yield pool

@@ -1,6 +1,6 @@
 """Where devices do their work: processes of this machine. Which of them does it changes no bit of the result."""
 
-from fieldfare.emulator.workers._device_worker import DeviceWorker, WorkerSettings
+from fieldfare.emulator.workers._device_worker import DeviceWorker, WorkerSettings, find_trainer
 from fieldfare.emulator.workers._examples import FleetArrays, FleetExamples, read_examples, write_examples
 from fieldfare.emulator.workers._orders import Done, Order, Workers, WorkersError
 from fieldfare.emulator.workers._pool import ProcessPool
@@ -18,6 +18,7 @@ __all__ = [
     "WorkerSettings",
     "Workers",
     "WorkersError",
+    "find_trainer",
     "read_examples",
     "write_examples",
 ]

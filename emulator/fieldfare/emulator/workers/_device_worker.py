@@ -61,7 +61,7 @@ class DeviceWorker:
 
     def __init__(self, settings: WorkerSettings, arrays: FleetArrays) -> None:
         self._settings, self._arrays = settings, arrays
-        self._trainer = _make_trainer(settings.trainer)
+        self._trainer = find_trainer(settings.trainer)()
         self._read: tuple[str, Manifest, FleetExamples] | None = None
         # The next device mostly begins where this one did. What is named by its digest never changes.
         self._read_weights = lru_cache(maxsize=2)(read_weights)
@@ -151,10 +151,18 @@ def _never() -> str:
     return ""
 
 
-def _make_trainer(name: str) -> LocalTrainer:
+def find_trainer(name: str) -> Callable[[], LocalTrainer]:
+    """What makes trainers, by its name in the scenario: "module:name".
+
+    Raises:
+        ConfigError: there is no such module, or nothing of that name in it that can be called.
+    """
     module, _, attribute = name.partition(":")
     try:
-        make: Callable[[], LocalTrainer] = getattr(importlib.import_module(module), attribute)
+        found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"there is no {name!r}: {error}", field="engine.trainer") from error
-    return make()
+    if not callable(found):
+        raise ConfigError(f"{name!r} is {type(found).__name__}, not a callable", field="engine.trainer")
+    make: Callable[[], LocalTrainer] = found
+    return make

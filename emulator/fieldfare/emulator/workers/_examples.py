@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fieldfare.core.errors import StorageError
 from fieldfare.core.plans import Examples, take_rows
 from fieldfare.core.weights import TensorSpec
 from fieldfare.emulator.partition import Partition
@@ -23,12 +24,20 @@ def write_examples(folder: Path, specs: Sequence[TensorSpec], examples: Examples
         specs: of one example.
         examples: tensor name to `(n, *shape)` array.
         partition: whose they are.
+
+    Raises:
+        StorageError: they cannot be written; says how much room they need.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    for index, spec in enumerate(specs):
-        np.save(folder / f"tensor-{index}.npy", examples[spec.name])
-    for name, array in ((_ROWS, partition.rows), (_STARTS, partition.starts), (_HELD_OUT, partition.held_out)):
-        np.save(folder / name, array)
+    files = {f"tensor-{index}.npy": examples[spec.name] for index, spec in enumerate(specs)}
+    files |= {_ROWS: partition.rows, _STARTS: partition.starts, _HELD_OUT: partition.held_out}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, array in files.items():
+            np.save(folder / name, array)
+    except OSError as error:
+        needed = sum(array.nbytes for array in files.values()) / 1e6
+        message = f"cannot write the workers' examples, {needed:,.0f} MB, to {folder}: {error.strerror or error}"
+        raise StorageError(message) from error
 
 
 @dataclass(frozen=True, slots=True)
