@@ -22,6 +22,10 @@ from tests.unit.emulator.rounds import COMMITTED, EVALUATION, TRAINING, round_st
 
 DEVICES, LABELS = 60, 10
 METRICS = ("accuracy", "loss")
+SCENARIO: dict[str, Any] = {
+    "partition": {"kind": "dirichlet", "devices": DEVICES, "alpha": 0.3},
+    "task": {"rounds": 20, "target": {"metric": "accuracy", "value": 0.9}},
+}
 _ROUND_S = 1800.0
 _WHY = {
     "refused": "a value of the update is beyond the task's bound of 256",
@@ -40,12 +44,7 @@ class MadeRun:
 def made_run(folder: Path, *, rounds: int = 12, evaluated: bool = True, energy: bool = True, seed: int = 1) -> MadeRun:
     """Make one up; `devices.csv` is written into the folder."""
     rng = np.random.default_rng(seed)
-    tree = {
-        "seed": seed,
-        "partition": {"kind": "dirichlet", "devices": DEVICES, "alpha": 0.3},
-        "task": {"rounds": max(rounds, 1), "target": {"metric": "accuracy", "value": 0.9}},
-    }
-    scenario = scenario_from_mapping(tree)
+    scenario = scenario_from_mapping({**SCENARIO, "seed": seed})
     labels = rng.integers(0, LABELS, 3000)
     examples: dict[str, Any] = {"x": rng.normal(size=(3000, 2)).astype(np.float32), "y": labels.astype(np.int32)}
     partition = make_partition(scenario.settings.partition, Table(examples, None), seed)

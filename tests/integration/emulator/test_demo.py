@@ -3,7 +3,6 @@
 import csv
 import json
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,13 @@ from fieldfare.emulator.demo._digits import split_digits
 from fieldfare.sdk import ExampleStore, Ledger
 from fieldfare.sdk.ledger import LedgerKind
 from tests.integration.emulator.running import SECONDS, demo, endless_demo
+from tests.support.browser import Browser, browser
 from tests.unit.emulator.page import Page, svgs
 
 DEVICES = 6
 RESULTS = {"report.html", "rounds.csv", "summary.json", "plan.tflite", "global.safetensors", "model.tflite"}
+
+__all__ = ["browser"]
 
 pytestmark = pytest.mark.slow
 
@@ -174,31 +176,16 @@ def test_a_second_run_replaces_the_first_and_a_reached_target_exits_with_0(finis
     assert {one.name for one in folder.iterdir()} == {one.name for one in finished.folder.iterdir()}
 
 
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="no `chromium` on PATH to open the report with")
 class TestReportInABrowser:
-    def browse(self, finished: Finished, profile: Path, *flags: str) -> str:
-        quiet = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking")
-        still = ("--disable-component-update", "--disable-sync", "--no-first-run", f"--user-data-dir={profile}")
-        page = (finished.folder / "report.html").as_uri()
-        done = subprocess.run(
-            ["chromium", *quiet, *still, *flags, page], capture_output=True, text=True, timeout=120, check=True
-        )
-        return done.stdout
-
-    def test_the_table_and_the_plots_are_in_the_page(self, finished: Finished, tmp_path: Path):
-        dom = self.browse(finished, tmp_path / "profile", "--dump-dom")
-        page = Page(dom)
+    def test_the_table_and_the_plots_are_in_the_page(self, finished: Finished, browser: Browser):
+        page = Page(browser.document(finished.folder / "report.html"))
         assert page.table == Page((finished.folder / "report.html").read_text(encoding="utf-8")).table
         assert page.tags.count("svg") == 8
         assert page.texts["h1"] == ["Fieldfare: handwritten digits"]
 
-    def test_the_picture_is_not_blank(self, finished: Finished, tmp_path: Path):
-        from matplotlib.image import imread
-
-        shot = tmp_path / "shot.png"
-        self.browse(finished, tmp_path / "profile", f"--screenshot={shot}", "--window-size=1200,2600")
-        picture = imread(shot)[..., :3]
-        colors = np.unique((picture * 255).astype(np.uint8).reshape(-1, 3), axis=0)
+    def test_the_picture_is_not_blank(self, finished: Finished, browser: Browser):
+        picture = browser.picture(finished.folder / "report.html", width=1200, height=2600)
+        colors = np.unique(picture.reshape(-1, 3), axis=0)
         assert picture.shape[:2] == (2600, 1200)
         assert len(colors) > 50
         for color in ((0x2F, 0x66, 0x90), (0x3A, 0x7D, 0x44)):

@@ -1,5 +1,6 @@
 """Rows of devices: written as they happen, cut back to a position, summed up for the report."""
 
+import contextlib
 import csv
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -23,6 +24,9 @@ from fieldfare.emulator.records import (
 )
 from fieldfare.emulator.simulation import Ending, Fate, Flight
 from fieldfare.protos.v1 import aggregator_pb2
+from tests.support.small_disk import fill, small_disk
+
+__all__ = ["small_disk"]
 
 METRICS = ("accuracy", "loss")
 BEGAN = datetime(2024, 1, 1, tzinfo=UTC)
@@ -195,3 +199,20 @@ def test_magnitudes_of_durations() -> None:
 def test_devices_may_measure_before_and_after() -> None:
     assert reported_metrics(METRICS, local=False) == METRICS
     assert reported_metrics(("loss",), local=True) == ("loss", "after/loss", "before/loss")
+
+
+def test_a_disk_that_is_full_leaves_whole_lines(small_disk: Path) -> None:
+    rows = DeviceRows(small_disk / "devices.csv", Totals(), METRICS)
+    filler = fill(small_disk)
+    # Room for some lines, and half of one.
+    with filler.open("r+b") as file:
+        file.truncate(file.seek(0, 2) - 8192)
+    with pytest.raises(StorageError, match=r"cannot write .*devices\.csv: No space left"):  # noqa: PT012
+        for number in range(1000):
+            rows.add(ending(number, "counted"), 0.0)
+    with contextlib.suppress(StorageError):
+        rows.close()
+    found = lines(small_disk / "devices.csv")
+    assert len(found) > 10
+    assert [row["device"] for row in found] == [str(number) for number in range(len(found))]
+    assert {row["metric_loss"] for row in found} == {""}

@@ -175,7 +175,7 @@ class _Run:
             devices = self.folder / "devices.csv"
             with DeviceRows(devices, totals, metrics, position) as rows, self._pool(aggregator) as pool:
                 simulation = self._simulation(aggregator, fleet, pool, clock, state, rows, on_round)
-                ended, stopped = _run(simulation, BEGINNING + scenario.settings.longest)
+                ended, stopped = _run(simulation, rows, BEGINNING + scenario.settings.longest)
             seconds = before_s + self.elapsed() - started
             status = aggregator.status(whole=True)
             newest = aggregator.weights()
@@ -240,10 +240,14 @@ class _Run:
         return _AHEAD * self.scenario.settings.engine.workers
 
 
-def _run(simulation: Simulation, until: datetime) -> tuple[bool, BaseException | None]:
+def _run(simulation: Simulation, rows: DeviceRows, until: datetime) -> tuple[bool, BaseException | None]:
     """Whether the task has ended, and what stopped it before: the results until then are kept."""
     try:
-        return simulation.run(until), None
+        try:
+            return simulation.run(until), None
+        finally:
+            # A full disk may show only here.
+            rows.close()
     except (KeyboardInterrupt, FieldfareError) as error:
         return False, error
 

@@ -1,5 +1,6 @@
 """`devices.csv`: a line for each part that a device had in a round, written as the run goes on."""
 
+import contextlib
 import csv
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,6 +31,8 @@ FIXED_COLUMNS = (
 """Of every run; a column "metric_..." for each metric of the plan follows."""
 
 _KINDS = {1: "training", 2: "evaluation"}
+# Of the text, 300 characters of four bytes, and numbers of some hundred metrics.
+_LONGEST_LINE = 65_536
 _SENT = {"counted", "late", "refused"}
 
 
@@ -58,6 +61,7 @@ class DeviceRows:
 
     def __init__(self, path: Path, totals: Totals, metrics: Sequence[str], keep: int = 0) -> None:
         self._path, self._totals, self._metrics = path, totals, tuple(metrics)
+        self._is_damaged = False
         try:
             self._file = path.open("r+" if keep else "w", encoding="utf-8", newline="")
             self._writer = csv.writer(self._file, lineterminator="\n")
@@ -65,6 +69,7 @@ class DeviceRows:
                 self._go_on(keep)
             else:
                 self._writer.writerow([*FIXED_COLUMNS, *(f"metric_{name}" for name in self._metrics)])
+                self._file.flush()
         except OSError as error:
             raise self._unwritable(error) from error
 
@@ -108,12 +113,22 @@ class DeviceRows:
         """Write what is not written yet.
 
         Raises:
-            StorageError: the disk is full.
+            StorageError: the disk is full; the lines that are on it are whole.
         """
         try:
             self._file.close()
         except OSError as error:
             raise self._unwritable(error) from error
+        finally:
+            if self._is_damaged:
+                self._cut()
+
+    def _cut(self) -> None:
+        """Remove the beginning of a line at the end."""
+        with contextlib.suppress(OSError), self._path.open("r+b") as file:
+            start = max(0, file.seek(0, 2) - _LONGEST_LINE)
+            file.seek(start)
+            file.truncate(start + file.read().rfind(b"\n") + 1)
 
     def __enter__(self) -> "DeviceRows":
         return self
@@ -130,4 +145,5 @@ class DeviceRows:
         self._file.seek(0, 2)
 
     def _unwritable(self, error: OSError) -> StorageError:
+        self._is_damaged = True
         return StorageError(f"cannot write {self._path}: {error.strerror or error}")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from fieldfare.core.errors import StorageError
 from fieldfare.core.files import write_atomically
 from fieldfare.emulator.report._rounds import RoundRow
 
@@ -37,7 +38,10 @@ def write_events(folder: Path, rows: Sequence[RoundRow], began: datetime) -> Non
         at = (began + timedelta(seconds=row.ended_s)).timestamp()
         event = Event(wall_time=at, step=row.version, summary=Summary(value=values))
         writer.write(event.SerializeToString())
-    folder.mkdir(exist_ok=True)
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot make {folder}: {error.strerror or error}") from error
     write_atomically(folder / _FILE, out.getvalue())
 
 
