@@ -72,7 +72,9 @@ def test_a_damaged_folder(tmp_path: Path) -> None:
     datasets.Dataset.from_dict({"x": [[7712.0] * 6] * 500, "y": [1] * 500}).save_to_disk(tmp_path / "data")
     (file,) = (tmp_path / "data").glob("*.arrow")
     file.write_bytes(file.read_bytes()[:1000])
-    with pytest.raises(DataError, match=r"`datasets` cannot read it .*: no such data set, or a damaged one") as caught:
+    with pytest.raises(
+        DataError, match=r"`datasets` cannot read it .*: no such data set or configuration, or a damaged"
+    ) as caught:
         load(tmp_path / "data")
     assert "7712" not in str(caught.value)
     (tmp_path / "data" / "state.json").write_text("{")
@@ -81,7 +83,9 @@ def test_a_damaged_folder(tmp_path: Path) -> None:
 
 
 def test_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ConfigError, match=r'data\.source: must be "hub:OWNER/NAME", got .hub:digits.'):
+    with pytest.raises(
+        ConfigError, match=r'data\.source: must be "hub:OWNER/NAME", or "hub:OWNER/NAME:CONFIG", got .hub:digits.'
+    ):
         load("hub:digits")
     # As where there is no network.
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)

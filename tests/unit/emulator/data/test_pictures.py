@@ -121,13 +121,23 @@ def test_pictures_larger_than_allowed_are_not_decoded(tmp_path: Path) -> None:
         load(tmp_path, PICTURES)
 
 
+def test_labels_may_be_one_hot(tmp_path: Path) -> None:
+    for name in ("b/1.png", "a/1.png", "c/1.png"):
+        save(tmp_path / name)
+    specs = (TensorSpec("image", "float32", (4, 6)), TensorSpec("one_hot", "float32", (3,)))
+    assert np.array_equal(load(tmp_path, specs).examples["one_hot"], np.eye(3))
+    save(tmp_path / "d" / "1.png")
+    with pytest.raises(DataError, match="has 4 labels, and 'one_hot' of the plan takes 3"):
+        load(tmp_path, specs)
+
+
 @pytest.mark.parametrize(
     "specs",
     [
         image_spec(4, 6, 2),
         image_spec(24),
         (TensorSpec("image", "float32", (4, 6)),),
-        (TensorSpec("image", "float32", (4, 6)), TensorSpec("one_hot", "float32", (3,))),
+        (TensorSpec("image", "float32", (4, 6)), TensorSpec("brightness", "float32", ())),
         (TensorSpec("image", "float32", (4, 6)), TensorSpec("other", "float32", (4, 6)), LABEL),
     ],
 )

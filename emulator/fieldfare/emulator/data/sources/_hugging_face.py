@@ -14,7 +14,7 @@ from fieldfare.emulator.data.sources._wanted import Wanted
 
 HUB = "hub:"
 _SAVED = ("dataset_info.json", "state.json", "dataset_dict.json")
-_NAME = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
+_NAME = re.compile(r"([\w.-]{1,96}/[\w.-]{1,96})(?::([\w.-]{1,96}))?")
 
 
 def is_saved(folder: Path) -> bool:
@@ -37,13 +37,21 @@ def read_from_hub(name: str, wanted: Wanted, split: str | None) -> dict[str, NDA
 
     Nothing that comes from there is executed.
 
+    Args:
+        name: "OWNER/NAME", or "OWNER/NAME:CONFIG" where it has several configurations.
+        wanted: what the plan takes.
+        split: of the data set.
+
     Raises:
-        ConfigError: no OWNER/NAME, and as `read_saved`.
+        ConfigError: another name, and as `read_saved`.
         DataError: it is not there or cannot be reached, and as `read_saved`.
     """
-    if not _NAME.fullmatch(name):
-        raise ConfigError(f'must be "hub:OWNER/NAME", got {HUB + name!r}', field="data.source")
-    return _read(lambda datasets: datasets.load_dataset(name), f"{HUB}{name}", wanted, split)
+    found = _NAME.fullmatch(name)
+    if found is None:
+        raise ConfigError(
+            f'must be "hub:OWNER/NAME" or "hub:OWNER/NAME:CONFIG", got {HUB + name!r}', field="data.source"
+        )
+    return _read(lambda datasets: datasets.load_dataset(found[1], found[2]), f"{HUB}{name}", wanted, split)
 
 
 def _read(load: Callable[[Any], Any], place: str, wanted: Wanted, split: str | None) -> dict[str, NDArray[Any]]:
@@ -62,7 +70,8 @@ def _read(load: Callable[[Any], Any], place: str, wanted: Wanted, split: str | N
     except (OSError, ValueError, KeyError, TypeError, arrow.ArrowException, datasets.exceptions.DatasetsError) as error:
         # Without the cause's words, which may quote what the data set holds.
         raise DataError(
-            f"{place}: `datasets` cannot read it ({type(error).__name__}): no such data set, or a damaged one"
+            f"{place}: `datasets` cannot read it ({type(error).__name__}): no such data set or configuration, or a "
+            "damaged one"
         ) from None
 
 

@@ -1,6 +1,6 @@
 """A folder of pictures: one sub-folder for each label."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,20 +36,29 @@ def read_images(folder: Path, wanted: Wanted) -> dict[str, NDArray[Any]]:
     for index, path in enumerate(files):
         pixels[index] = read_picture(path, wanted.by_column[picture], str(path))
     numbers = {name: number for number, name in enumerate(names)}
-    arrays: dict[str, NDArray[Any]] = {
-        picture: pixels,
-        label: np.array([numbers[path.parent.name] for path in files], np.int64),
-    }
+    labels = np.array([numbers[path.parent.name] for path in files], np.int64)
+    arrays: dict[str, NDArray[Any]] = {picture: pixels, label: _coded(labels, names, wanted.by_column[label], folder)}
     if wanted.whose is not None:
         arrays[wanted.whose] = np.array([path.parent.parent.name for path in files])
     return arrays
+
+
+def _coded(labels: NDArray[np.int64], names: Sequence[str], spec: TensorSpec, folder: Path) -> NDArray[Any]:
+    """The labels as numbers or one-hot, as the plan takes them."""
+    if spec.size == 1:
+        return labels
+    if spec.size != len(names):
+        raise DataError(f"{folder}: has {len(names)} labels, and {spec.name!r} of the plan takes {spec.size}, one-hot")
+    one_hot: NDArray[Any] = np.eye(spec.size, dtype=spec.dtype)[labels]
+    return one_hot
 
 
 def _roles(wanted: Wanted, folder: Path) -> tuple[str, str]:
     """Which column is the picture, and which the label."""
 
     def is_label(spec: TensorSpec) -> bool:
-        return spec.size == 1 and np.dtype(spec.dtype).kind in "iu"
+        is_number = spec.size == 1 and np.dtype(spec.dtype).kind in "iu"
+        return is_number or (len(spec.shape) == 1 and spec.size > 1)
 
     pictures = [name for name, spec in wanted.by_column.items() if picture_size(spec) and not is_label(spec)]
     labels = [name for name, spec in wanted.by_column.items() if is_label(spec)]
@@ -57,7 +66,7 @@ def _roles(wanted: Wanted, folder: Path) -> tuple[str, str]:
         told = ", ".join(f"{spec.name!r} {spec.dtype}{list(spec.shape)}" for spec in wanted.specs)
         raise DataError(
             f"{folder}: a folder of pictures fits a plan that takes one picture, [height, width] or [height, width, "
-            f"1, 3 or 4], and one whole number as its label; this one takes {told}"
+            f"1, 3 or 4], and one label, a whole number or one-hot; this one takes {told}"
         )
     return pictures[0], labels[0]
 
