@@ -94,11 +94,14 @@ class DeviceWorker:
             action = session.send(answer)
         report: KeptReport = action.report
         header = report.header.SerializeToString()
-        return Done(order.number, header, report.payload, _control_delta(session), details[-1] if details else "")
+        delta = _control_delta(session) if order.control is not None else None
+        return Done(order.number, header, report.payload, delta, details[-1] if details else "")
 
     def _work(self, order: Order, assignment: Assignment) -> WorkResult:
         def own_control(size: int) -> NDArray[np.float32]:
-            return np.zeros(size, np.float32) if order.control is None else order.control
+            if order.control is None or order.control.size != size:
+                raise ProtocolError("the order comes without the device's control variate")
+            return order.control
 
         control = assignment.control
         return do_work(

@@ -25,7 +25,7 @@ class Order:
         device_id: 16 bytes.
         now: the emulated present.
         answer: serialised `CheckInResponse` with an assignment.
-        control: SCAFFOLD: the device's control variate, `(n,)` float32; None for zeros.
+        control: SCAFFOLD, training: the device's control variate, `(n,)` float32; None for everything else.
     """
 
     number: int
