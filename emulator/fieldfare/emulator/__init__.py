@@ -2,8 +2,10 @@
 
 Where things are:
     scenario    what is to be emulated, from TOML or Python
-    data        the examples of a whole fleet
-    partition   splitting them over devices
+    data        the examples of a whole fleet, from files, data sets and memory
+    partition   splitting them over devices, and statistics of that
+    model_export    the plan of a scenario that names a Keras model
+    own_process     work that loads TensorFlow, apart from the emulation
     devices     what emulated devices are like: speed, network, availability
     simulation  engine and devices in emulated time
     workers     the processes in which devices train

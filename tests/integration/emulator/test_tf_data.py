@@ -8,8 +8,8 @@ import pytest
 
 from fieldfare.core.errors import DataError, FieldfareError, ModelError, NotFoundError
 from fieldfare.core.weights import TensorSpec
-from fieldfare.emulator.data import load_table
-from fieldfare.emulator.data.sources import Wanted, write_tf_data
+from fieldfare.emulator.data import Wanted, load_table
+from fieldfare.emulator.data.sources import write_tf_data
 from fieldfare.emulator.scenario import DataSettings
 
 SPECS = (TensorSpec("x", "float32", (2, 3)), TensorSpec("y", "int32", ()))

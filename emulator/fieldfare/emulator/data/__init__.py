@@ -2,5 +2,6 @@
 
 from fieldfare.emulator.data._loading import load_table, table_from_arrays
 from fieldfare.emulator.data._table import Table
+from fieldfare.emulator.data._wanted import Wanted
 
-__all__ = ["Table", "load_table", "table_from_arrays"]
+__all__ = ["Table", "Wanted", "load_table", "table_from_arrays"]

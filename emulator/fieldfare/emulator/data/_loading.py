@@ -10,21 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from fieldfare.core.errors import ConfigError, NotFoundError
 from fieldfare.core.weights import TensorSpec
 from fieldfare.emulator.data._table import Table, table_of, wanted_of
-from fieldfare.emulator.data.sources import (
-    HUB,
-    Wanted,
-    is_saved,
-    read_csv,
-    read_from_hub,
-    read_images,
-    read_npz,
-    read_parquet,
-    read_saved,
-    read_tf_data,
-)
+from fieldfare.emulator.data._wanted import Wanted
 from fieldfare.emulator.scenario import DataSettings
 
-_FILES = {".npz": read_npz, ".csv": read_csv, ".parquet": read_parquet}
 _KINDS = (
     'a .npz, .csv or .parquet file, a folder of pictures or of `datasets`, "hub:OWNER/NAME", or "file.py:function" '
     "that returns a tf.data.Dataset"
@@ -68,20 +56,24 @@ def table_from_arrays(settings: DataSettings, specs: Sequence[TensorSpec], array
 
 
 def _read(settings: DataSettings, wanted: Wanted) -> Mapping[str, NDArray[Any]]:
+    # Imported here: worker processes read no sources.
+    from fieldfare.emulator.data import sources
+
     source, path = settings.source, Path(settings.source)
     is_folder = path.is_dir()
-    if source.startswith(HUB):
-        return read_from_hub(source.removeprefix(HUB), wanted, settings.split)
-    if is_folder and is_saved(path):
-        return read_saved(path, wanted, settings.split)
+    if source.startswith(sources.HUB):
+        return sources.read_from_hub(source.removeprefix(sources.HUB), wanted, settings.split)
+    if is_folder and sources.is_saved(path):
+        return sources.read_saved(path, wanted, settings.split)
     if settings.split is not None:
         raise ConfigError("only data sets of `datasets` have splits: leave it out", field="data.split")
     if is_folder:
-        return read_images(path, wanted)
-    if path.suffix.lower() in _FILES:
-        return _FILES[path.suffix.lower()](path, wanted)
+        return sources.read_images(path, wanted)
+    readers = {".npz": sources.read_npz, ".csv": sources.read_csv, ".parquet": sources.read_parquet}
+    if path.suffix.lower() in readers:
+        return readers[path.suffix.lower()](path, wanted)
     if ":" in source:
-        return read_tf_data(source, wanted)
+        return sources.read_tf_data(source, wanted)
     if not path.exists():
         raise NotFoundError(f"data.source: there is no file or folder {source}")
     raise ConfigError(f"{source}: must be {_KINDS}", field="data.source")

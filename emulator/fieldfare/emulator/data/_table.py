@@ -10,7 +10,7 @@ from fieldfare.core.errors import ConfigError, DataError
 from fieldfare.core.plans import Examples, check_examples
 from fieldfare.core.weights import TensorSpec
 from fieldfare.emulator.data._fitting import fit_column, fit_tensor
-from fieldfare.emulator.data.sources import Wanted
+from fieldfare.emulator.data._wanted import Wanted
 from fieldfare.emulator.scenario import DataSettings
 
 

@@ -83,12 +83,10 @@ def test_a_damaged_folder(tmp_path: Path) -> None:
 
 
 def test_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(
-        ConfigError, match=r'data\.source: must be "hub:OWNER/NAME", or "hub:OWNER/NAME:CONFIG", got .hub:digits.'
-    ):
+    with pytest.raises(ConfigError, match=r'must be "hub:OWNER/NAME" or .*, got .hub:digits.'):
         load("hub:digits")
     # As where there is no network.
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
-    with pytest.raises(DataError, match=r"^hub:nobody/nothing: "):
+    with pytest.raises(DataError, match=r"^hub:nobody/nothing: the hub cannot be reached"):
         load("hub:nobody/nothing")

@@ -6,11 +6,9 @@ from fieldfare.emulator.data.sources._images import read_images
 from fieldfare.emulator.data.sources._npz import read_npz
 from fieldfare.emulator.data.sources._parquet import read_parquet
 from fieldfare.emulator.data.sources._tf_data import read_tf_data, write_tf_data
-from fieldfare.emulator.data.sources._wanted import Wanted
 
 __all__ = [
     "HUB",
-    "Wanted",
     "is_saved",
     "read_csv",
     "read_from_hub",

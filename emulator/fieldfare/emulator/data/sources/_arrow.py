@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from fieldfare.core.errors import DataError
 from fieldfare.core.weights import TensorSpec
 from fieldfare.emulator.data._fitting import fit_tensor
+from fieldfare.emulator.data._wanted import Wanted
 from fieldfare.emulator.data.sources._packages import needed
 from fieldfare.emulator.data.sources._pictures import read_picture
-from fieldfare.emulator.data.sources._wanted import Wanted
 
 _BATCH_BYTES = 2**24
 

@@ -7,7 +7,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from fieldfare.core.errors import DataError, NotFoundError
-from fieldfare.emulator.data.sources._wanted import Wanted
+from fieldfare.emulator.data._wanted import Wanted
 from fieldfare.sdk.reading import read_csv as read_tensors
 
 # A value takes at least a digit and a comma, and its array at most 8 bytes.

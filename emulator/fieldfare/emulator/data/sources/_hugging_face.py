@@ -8,9 +8,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from fieldfare.core.errors import ConfigError, DataError
+from fieldfare.emulator.data._wanted import Wanted
 from fieldfare.emulator.data.sources._arrow import batch_rows, columns_of, read_tables
 from fieldfare.emulator.data.sources._packages import needed
-from fieldfare.emulator.data.sources._wanted import Wanted
 
 HUB = "hub:"
 _SAVED = ("dataset_info.json", "state.json", "dataset_dict.json")

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from fieldfare.core.errors import DataError
 from fieldfare.core.weights import TensorSpec
+from fieldfare.emulator.data._wanted import Wanted
 from fieldfare.emulator.data.sources._pictures import picture_size, read_picture
-from fieldfare.emulator.data.sources._wanted import Wanted
 
 _ENDINGS = {".png", ".jpg", ".jpeg"}
 

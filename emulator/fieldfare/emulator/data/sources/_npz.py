@@ -7,7 +7,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from fieldfare.core.files import load_npz
-from fieldfare.emulator.data.sources._wanted import Wanted
+from fieldfare.emulator.data._wanted import Wanted
 
 
 def read_npz(path: Path, wanted: Wanted) -> dict[str, NDArray[Any]]:

@@ -6,9 +6,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from fieldfare.core.errors import DataError, NotFoundError
+from fieldfare.emulator.data._wanted import Wanted
 from fieldfare.emulator.data.sources._arrow import batch_rows, columns_of, read_tables
 from fieldfare.emulator.data.sources._packages import needed
-from fieldfare.emulator.data.sources._wanted import Wanted
 
 
 def read_parquet(path: Path, wanted: Wanted) -> dict[str, NDArray[Any]]:
