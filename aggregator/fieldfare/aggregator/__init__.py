@@ -18,8 +18,9 @@ Where things are:
 The names below are loaded when they are first used, so that `fieldfare --help` needs neither SQLAlchemy nor gRPC.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from fieldfare.core.late_imports import late_imports
 
 if TYPE_CHECKING:
     from fieldfare.aggregator.admin import AdminClient
@@ -34,8 +35,4 @@ _HOMES = {
     "ServerSettings": "fieldfare.aggregator.settings",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+__getattr__ = late_imports(__name__, _HOMES)

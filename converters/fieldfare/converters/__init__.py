@@ -3,8 +3,9 @@
 Importing this package does not import TensorFlow: that happens when a name of it is first used.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from fieldfare.core.late_imports import late_imports
 
 if TYPE_CHECKING:
     from fieldfare.converters._export import export_keras
@@ -50,11 +51,7 @@ _HOMES = {
     "weights_into_plan": "fieldfare.converters._patch",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+__getattr__ = late_imports(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

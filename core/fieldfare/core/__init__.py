@@ -16,6 +16,7 @@ Where things are:
     client_tls         the PEM files of a caller
     addresses          "127.0.0.1:8470", and what is loopback
     files              files that are there whole or not at all, where the caller says
+    late_imports       packages whose names are imported when they are first asked for
     command            the `fieldfare` command
 """
 

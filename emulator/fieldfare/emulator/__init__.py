@@ -17,8 +17,9 @@ Where things are:
     demo        `fieldfare demo`: handwritten digits over 30 devices
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from fieldfare.core.late_imports import late_imports
 
 if TYPE_CHECKING:
     from fieldfare.emulator.fleet import Fleet, VirtualDevice
@@ -44,8 +45,4 @@ _HOMES = {
     "scenario_from_mapping": "fieldfare.emulator.scenario",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+__getattr__ = late_imports(__name__, _HOMES)
