@@ -93,6 +93,7 @@ class Simulation:
         while True:
             self._work()
             if not self._aggregator.active:
+                self._end_the_rest()
                 return True
             if self._clock() >= until:
                 return False
@@ -100,6 +101,14 @@ class Simulation:
             self._feed()
             if not self._aggregator.urgent:
                 self._go_on(until)
+
+    def _end_the_rest(self) -> None:
+        """Who is under way when the task ends does not know: it goes on to its end, and its report comes too late."""
+        ways = {Fate.REPORTS: Ended.LATE.name.lower(), Fate.DROPS: "dropped", Fate.LEAVES: "left"}
+        self._send_again()
+        while self._flights:
+            flight = heapq.heappop(self._flights)[2]
+            self._end(Ending(flight, ways[flight.fate], "the task had ended"))
 
     def _work(self) -> None:
         while self._aggregator.active and self._aggregator.urgent:
