@@ -59,6 +59,8 @@ def run_fleet(scenario: Scenario, folder: Path, **emulating: Any) -> Run:
     folder.mkdir(exist_ok=True)
     told = {"on_start": lambda _: None, "on_round": lambda _: None, **emulating}
     outcome = emulate(scenario, folder, **told)
+    if outcome.stopped is not None:
+        raise outcome.stopped
     return Run(
         hashlib.sha256(outcome.weights).hexdigest(),
         outcome.emulated_s,

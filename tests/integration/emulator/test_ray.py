@@ -2,17 +2,21 @@
 
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fieldfare.core.errors import ConfigError
+from fieldfare.emulator.partition import Partition
 from fieldfare.emulator.scenario import scenario_from_mapping
-from fieldfare.emulator.workers import WorkersError
+from fieldfare.emulator.workers import Order, WorkersError, WorkerSettings, write_examples
 from tests.support.commands import fieldfare
 from tests.support.ray_cluster import TwoNodes, two_nodes
 from tests.support.small_fleet import Run, fleet_scenario, run_fleet, write_fleet
+from tests.support.tiny_plan import tiny_manifest
 
 pytestmark = pytest.mark.slow
 
@@ -69,6 +73,30 @@ def test_what_goes_wrong_on_a_node_is_told_here(
     engine = {"kind": "ray", "workers": 1, "ray_address": cluster.address, "trainer": trainer}
     with pytest.raises(error, match=words):
         emulated(fleet, "ray", engine, {})
+
+
+def test_a_node_with_other_versions_does_no_work(
+    cluster: TwoNodes, fleet: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("fieldfare.emulator.cluster")
+    monkeypatch.setattr("fieldfare.emulator.cluster._workers.versions", lambda: {"fieldfare": "0.0.1"})
+    with pytest.raises(WorkersError, match=r"runs fieldfare \d.*, this machine fieldfare 0.0.1: .* install the same"):
+        emulated(fleet, "ray", {"kind": "ray", "workers": 1, "ray_address": cluster.address}, {})
+
+
+def test_patience_with_a_cluster_that_has_no_worker_ends(cluster: TwoNodes, fleet: Path) -> None:
+    from fieldfare.emulator.cluster import RayWorkers, ray_cluster
+
+    nobody = Partition(np.zeros(1, np.int64), np.int64([0, 1]), np.zeros(1, np.int64))
+    specs = tiny_manifest(features=2).example_specs
+    write_examples(
+        fleet / "examples", specs, {one.name: np.zeros((1, *one.shape), np.float32) for one in specs}, nobody
+    )
+    settings = WorkerSettings(fleet / "examples", fleet, "emulated", 1, "fieldfare.sdk.training:LiteRtTrainer")
+    with ray_cluster(cluster.address, 1, 100), RayWorkers(settings, 1, patience=timedelta(0)) as workers:
+        workers.put(Order(1, 0, bytes(16), datetime(2024, 1, 1, tzinfo=UTC), b""), 0.0)
+        with pytest.raises(WorkersError, match="for 0 s the Ray cluster had no worker ready; it has 2 CPUs"):
+            workers.take(1).__enter__()
 
 
 def test_what_a_cluster_cannot_hold_is_not_sent(cluster: TwoNodes) -> None:
