@@ -80,14 +80,14 @@ class Fieldfare:
         log = stack.enter_context((plan.folder / "clients.log").open("w"))
         command = [str(Path(sys.executable).with_name("fieldfare")), "serve", "--state", str(plan.folder / "state")]
         command += ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", *self.serve_options]
-        server = _start(command, stack, stdout=subprocess.PIPE, stderr=log)
+        server = start(command, stack, stdout=subprocess.PIPE, stderr=log)
         lines = _Lines(server.stdout)
         address = lines.find(r"listening for devices on (\S+)")
         admin = stack.enter_context(AdminClient(lines.find(r"listening for administration on (\S+)")))
         relay, port = _relay(plan, int(address.rpartition(":")[2]), stack)
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="fieldfare-devices-", dir=self.devices))
         clients = [
-            _start(
+            start(
                 [
                     *(sys.executable, "-m", "benchmarks.aggregator.peer.device"),
                     *(f"{folder}/{index}", f"127.0.0.1:{port}", str(index), str(plan.size)),
@@ -138,11 +138,11 @@ class Bare:
         log, progress = stack.enter_context((plan.folder / "log").open("w")), plan.folder / "progress"
         command = [sys.executable, "-m", "benchmarks.aggregator.peer.bare"]
         numbers = [str(plan.clients), str(plan.size), str(progress)]
-        server = _start([*command, "server", *numbers], stack, stdout=subprocess.PIPE, stderr=log)
+        server = start([*command, "server", *numbers], stack, stdout=subprocess.PIPE, stderr=log)
         address = _Lines(server.stdout).find(r"listening on (\S+)")
         relay, port = _relay(plan, int(address.rpartition(":")[2]), stack)
         clients = [
-            _start(
+            start(
                 [*command, "client", f"127.0.0.1:{port}", str(index), str(plan.size), str(plan.rounds)],
                 stack,
                 stdout=log,
@@ -166,11 +166,11 @@ class FlowerGrpc:
         numbers = [str(plan.clients), str(plan.size), str(plan.rounds), str(progress)]
         environment = flower_environment(self.python, plan.folder)
         command = [str(self.python), "-m", f"{module}server", f"127.0.0.1:{port}", *numbers]
-        server = _start(command, stack, stdout=log, stderr=log, env=environment)
-        _wait_for_port(port, server)
+        server = start(command, stack, stdout=log, stderr=log, env=environment)
+        wait_for_port(port, server)
         relay, near = _relay(plan, port, stack)
         clients = [
-            _start(
+            start(
                 [str(self.python), "-m", f"{module}client", f"127.0.0.1:{near}", str(index), str(plan.size)],
                 stack,
                 stdout=log,
@@ -194,14 +194,14 @@ class FlowerSupported:
         port, environment = free_port(), flower_environment(self.python, plan.folder)
         bin_folder, output = self.python.parent, {"stdout": log, "stderr": log, "env": environment}
         command = [f"{bin_folder}/flower-superlink", "--insecure", "--port", str(port)]
-        link = _start([*command, "--disable-runtime-dependency-installation"], stack, **output)
-        _wait_for_port(port, link)
+        link = start([*command, "--disable-runtime-dependency-installation"], stack, **output)
+        wait_for_port(port, link)
         relay, near = _relay(plan, port, stack)
         clients = []
         for index in range(plan.clients):
             node = [f"{bin_folder}/flower-supernode", "--insecure", "--superlink", f"127.0.0.1:{near}"]
             node += ["--port", str(free_port()), "--node-config", f"index={index}"]
-            clients.append(_start(node, stack, **output).pid)
+            clients.append(start(node, stack, **output).pid)
         home = Path(environment["FLWR_HOME"])
         (home / "config.toml").write_text(
             f'[superlink]\ndefault = "here"\n\n[superlink.here]\naddress = "127.0.0.1:{port}"\ninsecure = true\n'
@@ -233,7 +233,8 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-def _start(command: list[str], stack: ExitStack, **options: Any) -> psutil.Popen:
+def start(command: list[str], stack: ExitStack, **options: Any) -> psutil.Popen:
+    """A process that ends with the stack."""
     process = psutil.Popen(command, cwd=ROOT, text=True, **options)
     stack.callback(end, process)
     return process
@@ -246,7 +247,8 @@ def _relay(plan: Plan, port: int, stack: ExitStack) -> tuple[Relay | None, int]:
     return relay, relay.port
 
 
-def _wait_for_port(port: int, process: psutil.Popen, patience_s: float = 60.0) -> None:
+def wait_for_port(port: int, process: psutil.Popen, patience_s: float = 60.0) -> None:
+    """Until something listens there; exits where the process ends before, or nothing does in time."""
     for _ in range(int(patience_s * 10)):
         with socket.socket() as one:
             if one.connect_ex(("127.0.0.1", port)) == 0:

@@ -6,8 +6,8 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from benchmarks.device.__main__ import Memory, import_seconds, pss_bytes
 from benchmarks.device.base_install import installed_bytes
+from benchmarks.device.costs import Memory, import_seconds, pss_bytes
 from benchmarks.measuring.ratios import Goal, settle
 
 HOLD = """
