@@ -13,7 +13,7 @@ from tests.parity.branches import Branch
 from tests.parity.comparison import check_group, check_row, compared
 from tests.parity.rows import available
 
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = [pytest.mark.timeout(1200), pytest.mark.slow]
 
 
 def pytest_generate_tests(metafunc):
