@@ -19,9 +19,10 @@ from tensorboard.backend.event_processing.event_file_loader import EventFileLoad
 from fieldfare.core.errors import StorageError
 from fieldfare.emulator.emulation import Outcome, emulate, write_results
 from fieldfare.emulator.emulation.results import write_tables
+from fieldfare.emulator.report import write_events
 from fieldfare.emulator.scenario import Scenario, scenario_from_mapping, scenario_toml
 from fieldfare.emulator.simulation import BEGINNING
-from tests.support.commands import fieldfare
+from tests.support.commands import fieldfare, started
 from tests.support.made_run import DEVICES, made_run
 from tests.support.small_disk import fill, small_disk
 from tests.support.tiny_plan import tiny_plan
@@ -60,7 +61,8 @@ def summary(folder: Path) -> dict[str, Any]:
 
 def test_tensorboard_reads_the_rounds(tmp_path: Path) -> None:
     run = made_run(tmp_path, rounds=3)
-    write_results(tmp_path, run.scenario, run.outcome)
+    written, _ = write_tables(tmp_path, run.scenario, run.outcome)
+    write_events(tmp_path / "tensorboard", written, BEGINNING)
     (file,) = (tmp_path / "tensorboard").iterdir()
     first, *events = EventFileLoader(str(file)).Load()
     assert first.file_version == "brain.Event:2"
@@ -204,21 +206,37 @@ def test_words_for_every_end(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_command_sweeps_and_goes_on(inputs: Path, tmp_path: Path) -> None:
-    words = ["emulate", inputs / "scenario.toml", "--output", tmp_path / "out"]
-    done = fieldfare(*words, "--sweep", "seed=1,2")
+    out = tmp_path / "out"
+    words = ["emulate", inputs / "scenario.toml", "--output", out]
+    done = fieldfare(*words, "--sweep", "seed=1")
     assert done.returncode == 0, done.stderr
-    assert "1/2  seed=1\n" in done.stdout
-    assert "seed=2: " in done.stdout
-    names = {one.name for one in (tmp_path / "out").iterdir()}
-    assert names == {".fieldfare-sweep", "report.html", "sweep.csv", "groups.csv", "seed=1", "seed=2"}
-    before = (tmp_path / "out" / "seed=1" / "summary.json").stat().st_mtime_ns
-    more = fieldfare(*words, "--resume", "--sweep", "seed=1,2,3")
+    assert "1/1  seed=1\n" in done.stdout
+    assert {one.name for one in out.iterdir()} == {
+        ".fieldfare-sweep", "report.html", "sweep.csv", "groups.csv", "seed=1",
+    }  # fmt: skip
+    before = (out / "seed=1" / "summary.json").stat().st_mtime_ns
+    more = fieldfare(*words, "--resume")
     assert more.returncode == 0, more.stderr
-    assert "2/3  seed=2, which is done\n" in more.stdout
-    assert (tmp_path / "out" / "seed=1" / "summary.json").stat().st_mtime_ns == before
-    with (tmp_path / "out" / "sweep.csv").open() as lines:
-        assert [row["seed"] for row in csv.DictReader(lines)] == ["1", "2", "3"]
+    assert "1/2  seed=1, which is done\n" in more.stdout
+    assert "2/2  seed=2\n" in more.stdout
+    assert (out / "seed=1" / "summary.json").stat().st_mtime_ns == before
+    with (out / "sweep.csv").open() as lines:
+        assert [row["seed"] for row in csv.DictReader(lines)] == ["1", "2"]
     other = fieldfare(*words, "--resume", "--set", "task.rounds=3")
     assert other.returncode == 2
     assert "was another one: run without --resume" in other.stderr
     assert len(other.stderr.splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_a_command_that_is_interrupted_says_where_the_results_are(inputs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    endless = ("--sweep", "seed=1", "--set", "task.rounds=100000", "--set", "task.evaluate_every=0")
+    with started("emulate", inputs / "scenario.toml", "--output", out, *endless) as running:
+        running.wait_for(r"round 3/100000", within_s=120)
+        running.process.send_signal(signal.SIGINT)
+        assert running.process.wait(120) == 130
+    assert running.errors == ["fieldfare: interrupted\n"]
+    found = summary(out / "seed=1")
+    assert (found["stopped"], found["rounds"] >= 3) == (True, True)
+    assert "interrupted; what was done until then is here" in (out / "seed=1" / "report.html").read_text()
