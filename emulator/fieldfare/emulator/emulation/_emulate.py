@@ -49,6 +49,7 @@ _FREE_TO_CHANGE = (
     "longest",
     "plan",
     "data.source",
+    "data.most_bytes",
     "fleet.traces.",
 )
 
