@@ -57,6 +57,13 @@ def test_columns_may_be_named_one_by_one(tmp_path: Path) -> None:
         read_scenario(path, {"data.columns.y": ""})
 
 
+def test_traces_begin_at_the_file_too(tmp_path: Path) -> None:
+    found = read_scenario(write(tmp_path), {"fleet.traces.states": "own/states.csv"}).settings.fleet
+    assert found.traces.states == tmp_path / "own/states.csv"
+    assert found.traces.networks is None
+    assert found.has_states
+
+
 def test_what_is_printed_is_read_back_as_the_defaults(tmp_path: Path) -> None:
     text = print_scenario()
     printed, nothing = read_scenario(write(tmp_path, text)), read_scenario(write(tmp_path, ""))
@@ -85,6 +92,17 @@ def test_what_is_printed_names_every_algorithm_and_what_is_tuned_with_it(tmp_pat
         ({"fleeet": {}}, "fleeet", "did you mean 'fleet'"),
         ({"fleet": {"dropout": 1.0}}, "fleet.dropout", "0 to below 1"),
         ({"fleet": {"upload_mbit_s": 0.0}}, "fleet.upload_mbit_s", "above 0"),
+        ({"fleet": {"profile": "tablets"}}, "fleet.profile", "one of plain, phones"),
+        ({"fleet": {"utc_offset_h": 15}}, "fleet.utc_offset_h", "must be -12 to 14"),
+        ({"fleet": {"conditions": {"on_power": True}}}, "fleet.conditions", "nothing tells the devices' states"),
+        ({"fleet": {"conditions": {"idle": True}}}, "fleet.conditions.idle", "there is no such key"),
+        ({"fleet": {"conditions": {"min_user_idle": "2d"}}}, "fleet.conditions.min_user_idle", "must be 0 to 1d"),
+        ({"fleet": {"profile": "phones", "available_for": "6h"}}, "fleet.available_for", "exclude each other"),
+        ({"fleet": {"memory": {"sizes_bytes": ["1GiB"]}}}, "fleet.memory.shares", "must be 1 numbers"),
+        ({"fleet": {"memory": {"sizes_bytes": [0], "shares": [1]}}}, "fleet.memory.sizes_bytes", "sizes above 0"),
+        ({"fleet": {"memory": {"sizes_bytes": [1], "shares": [0]}}}, "fleet.memory.shares", "nor all of them 0"),
+        ({"fleet": {"memory": {"usable_share": 0.0}}}, "fleet.memory.usable_share", "above 0 and at most 1"),
+        ({"fleet": {"energy": {"training_w": -1}}}, "fleet.energy.training_w", "must be 0 to 1e6"),
         ({"partition": {"kind": "random"}}, "partition.kind", "one of iid, dirichlet"),
         ({"partition": {"devices": 0}}, "partition.devices", "must be 1 to"),
         ({"partition": {"kind": "column"}}, "data.column", "needs the name of a column"),
