@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.algorithms.comparison import Extent, compare
+from benchmarks.algorithms.comparison import Extent, compare, compare_as_published
 from benchmarks.algorithms.contenders import CONTENDERS
 from benchmarks.algorithms.plots import draw
 from benchmarks.algorithms.problems import PROBLEMS
@@ -50,8 +50,12 @@ def _run(options: argparse.Namespace, folder: Path) -> int:
             with quiet_native_output():
                 problem.prepare(place)
         found[name] = compare(name, extent, runs)
-        parts.append(f"## {name}\n\n{problem.summary}.\n\n{table(name, found[name])}\n")
-        print(parts[-1], flush=True)
+        part = f"## {name}\n\n{problem.summary}.\n\n{table(name, found[name])}\n"
+        if problem.published and not options.short:
+            published = table(name, compare_as_published(name, extent, runs))
+            part += f"\nWith the settings that were published:\n\n{published}\n"
+        parts.append(part)
+        print(part, flush=True)
     parts.append(how_it_was_made(extent, time.monotonic() - began) + "\n")
     print(parts[-1])
     (folder / "report.md").write_text("\n".join(parts), encoding="utf-8")

@@ -50,24 +50,40 @@ def compare(problem: str, extent: Extent, runs: StoredRuns) -> list[Entry]:
 
     Tuning runs have half of the rounds; what counts is `Curve.final`.
     """
-    rounds = _even(PROBLEMS[problem].rounds * extent.share)
     contenders = [CONTENDERS[name] for name in extent.contenders]
-    chosen = _choose(contenders, problem, extent, runs, _even(rounds / 2))
-    wanted = [Run(problem, values, seed, rounds) for values in chosen for seed in extent.seeds]
-    curves = _in_rows(runs.curves(wanted), len(extent.seeds))
+    chosen = _choose(contenders, problem, extent, runs)
+    curves = _with_all_seeds(chosen, problem, extent, runs)
     return [
-        Entry(one, values, _at_edge(one, problem, values), tuple(row))
+        Entry(one, values, _at_edge(one, problem, values), row)
         for one, values, row in zip(contenders, chosen, curves, strict=True)
     ]
 
 
-def _choose(
-    contenders: list[Contender], problem: str, extent: Extent, runs: StoredRuns, rounds: int
-) -> list[dict[str, Any]]:
+def compare_as_published(problem: str, extent: Extent, runs: StoredRuns) -> list[Entry]:
+    """Those contenders that a paper compares on the problem, with its settings; none where there is no such paper."""
+    contenders = [CONTENDERS[name] for name, _ in PROBLEMS[problem].published]
+    settings = [
+        {"task.aggregation.algorithm": one.algorithm, **values}
+        for one, (_, values) in zip(contenders, PROBLEMS[problem].published, strict=True)
+    ]
+    curves = _with_all_seeds(settings, problem, extent, runs)
+    return [Entry(one, values, frozenset(), row) for one, values, row in zip(contenders, settings, curves, strict=True)]
+
+
+def _with_all_seeds(
+    settings: list[dict[str, Any]], problem: str, extent: Extent, runs: StoredRuns
+) -> list[tuple[Curve, ...]]:
+    rounds = _even(PROBLEMS[problem].rounds * extent.share)
+    wanted = [Run(problem, values, seed, rounds) for values in settings for seed in extent.seeds]
+    return [tuple(row) for row in _in_rows(runs.curves(wanted), len(extent.seeds))]
+
+
+def _choose(contenders: list[Contender], problem: str, extent: Extent, runs: StoredRuns) -> list[dict[str, Any]]:
     """For each of them the settings that come out best."""
     grids = [one.grid(PROBLEMS[problem]) for one in contenders]
     if not extent.tuned:
         return [grid[len(grid) // 2] for grid in grids]
+    rounds = _even(_even(PROBLEMS[problem].rounds * extent.share) / 2)
     tried = [Run(problem, values, extent.tuning_seed, rounds) for grid in grids for values in grid]
     rows = _in_rows(runs.curves(tried), len(grids[0]))
     return [grid[max(range(len(grid)), key=lambda at: row[at].final)] for grid, row in zip(grids, rows, strict=True)]

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.algorithms.__main__ import main
 from benchmarks.algorithms.contenders import CONTENDERS
-from benchmarks.algorithms.problems import PROBLEMS, sparse_words, synthetic
+from benchmarks.algorithms.problems import PROBLEMS, synthetic
 from benchmarks.algorithms.runs import Curve
 from benchmarks.algorithms.tables import interval
 
@@ -77,17 +77,3 @@ def test_synthetic_devices_have_a_truth_of_their_own() -> None:
     assert middles.std(axis=0).mean() > 0.5
     shares = np.array([np.bincount(label[device == one], minlength=10) / counts[one] for one in range(6)])
     assert 0.5 * np.abs(shares[:, None] - shares).sum(axis=2).max() > 0.5
-
-
-def test_few_words_are_frequent_and_a_device_writes_about_few_topics() -> None:
-    x, topic, device = sparse_words(20, rng=np.random.default_rng(1))
-    assert x.shape == (800, 600)
-    np.testing.assert_allclose(x[x > 0], 12**-0.5)
-    words = (x > 0).sum(axis=1)
-    assert words.max() == 12
-    assert words.mean() > 8
-    frequent = np.sort((x > 0).mean(axis=0))[::-1]
-    assert frequent[0] > 0.5
-    assert frequent[300:].max() < 0.02
-    most = [np.bincount(topic[device == one]).max() for one in range(20)]
-    assert np.mean(most) > 40 / 2
