@@ -50,7 +50,10 @@ def traffic_plot(rows: Sequence[RoundRow]) -> str:
         _stack(axes, rows, [row.bytes_up / unit.size for row in rows], BLUE, "up")
         _stack(axes, rows, [-row.bytes_down / unit.size for row in rows], GREY, "down")
         axes.axhline(0, color=SOFT, lw=0.6)
-        axes.legend()
+        up, down = (max(getattr(row, name) for row in rows) / unit.size for name in ("bytes_up", "bytes_down"))
+        # Room for the legend, where no bar stands.
+        axes.set_ylim(-1.05 * down, up + 0.25 * max(up + down, 1 / unit.size))
+        axes.legend(loc="upper right", ncols=2)
 
     return _of_rounds("traffic of a round", rows, paint)
 
