@@ -7,7 +7,7 @@ import pytest
 
 from fieldfare.core.errors import ConfigError
 from fieldfare.emulator.scenario import scenario_from_mapping
-from tests.support.small_fleet import fleet_scenario, run_fleet, write_fleet
+from tests.support.small_fleet import Run, fleet_scenario, run_fleet, write_fleet
 
 FEDBUFF = {"aggregation": {"algorithm": "FEDBUFF"}, "evaluate_every": 0}
 SCAFFOLD = {"aggregation": {"algorithm": "SCAFFOLD"}}
@@ -58,19 +58,24 @@ class CutError(Exception):
     """Ends a run."""
 
 
-def test_a_run_that_was_begun_in_memory_goes_on_over_grpc(tmp_path: Path) -> None:
+@pytest.mark.parametrize("checkpoint_every", ["0s", "1h"], ids=["checkpoint", "none"])
+def test_a_run_that_was_begun_in_memory_goes_on_over_grpc(tmp_path: Path, checkpoint_every: str) -> None:
     write_fleet(tmp_path)
+    memory = {"workers": 1, "checkpoint_every": checkpoint_every}
+
     # Slow devices: some are at work for longer than a buffer takes.
-    whole = run_fleet(fleet_scenario(tmp_path, {"workers": 1}, FEDBUFF, spread=1.0), tmp_path / "whole")
+    def run(name: str, engine: dict[str, Any], **emulating: Any) -> Run:
+        return run_fleet(fleet_scenario(tmp_path, engine, FEDBUFF, spread=1.0), tmp_path / name, **emulating)
 
     def cut(_: object) -> None:
         raise CutError
 
+    whole = run("whole", memory)
     with pytest.raises(CutError):
-        run_fleet(fleet_scenario(tmp_path, {"workers": 1}, FEDBUFF, spread=1.0), tmp_path / "pieces", on_round=cut)
-    grpc = {"workers": 1, "transport": "grpc"}
-    pieces = run_fleet(fleet_scenario(tmp_path, grpc, FEDBUFF, spread=1.0), tmp_path / "pieces", resume=True)
-    assert pieces == whole
+        run("pieces", memory, on_round=cut)
+    # Without a checkpoint it begins anew, and nothing of the first try is left.
+    assert (tmp_path / "pieces" / "checkpoints").exists() is (checkpoint_every == "0s")
+    assert run("pieces", {**memory, "transport": "grpc"}, resume=True) == whole
 
 
 def test_an_unknown_transport_is_refused() -> None:

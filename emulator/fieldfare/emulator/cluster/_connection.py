@@ -57,7 +57,10 @@ def ray_cluster(address: str | None, workers: int, examples_bytes: int) -> Itera
 
 def _join(address: str, quiet: dict[str, Any]) -> None:
     """Raise `WorkersError` where nobody is there; Ray itself would go on calling for very long."""
-    how = "`ray start --head` begins a cluster, `ray start --address=HOST:PORT` has this machine join it"
+    how = (
+        "`ray start --head` begins a cluster, `ray start --address=HOST:PORT` has this machine join it; "
+        "a cluster that asks for a token needs RAY_AUTH_MODE=token"
+    )
     if address != "auto":
         head = parse_address(address, field=_FIELD)
         try:

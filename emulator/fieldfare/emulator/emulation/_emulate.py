@@ -1,6 +1,7 @@
 """Runs a scenario and leaves its results in a folder."""
 
 import hashlib
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fieldfare.aggregator.storage import StateFolder
 from fieldfare.core.encodings import encoded_bytes
 from fieldfare.core.errors import ConfigError, FieldfareError
 from fieldfare.core.plans import Manifest
@@ -115,6 +117,7 @@ def emulate(
     last = checkpoints.newest() if resume else None
     begun_with = {"scenario": scenario_values(scenario), "inputs": inputs.digest(scenario.settings.fleet.traces)}
     if last is None:
+        _discard(folder)
         write_examples(folder / "examples", inputs.manifest.example_specs, inputs.table.examples, inputs.partition)
     else:
         _check_same(last["begun_with"], begun_with)
@@ -267,6 +270,15 @@ def _read(scenario: Scenario, folder: Path, examples: Mapping[str, ArrayLike] | 
         behaviour,
         exclusions,
     )
+
+
+def _discard(folder: Path) -> None:
+    """Remove what a run has left that was cut off before its first checkpoint: its task would go on too."""
+    if (folder / STATE).exists():
+        # Its lock tells whether that run is under way still.
+        with StateFolder(folder / STATE):
+            for name in (STATE, "controls"):
+                shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def _check_same(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
