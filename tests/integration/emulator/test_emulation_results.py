@@ -196,6 +196,20 @@ def test_results_on_a_full_disk(small_disk: Path) -> None:
         write_results(small_disk, run.scenario, run.outcome)
 
 
+def test_a_run_that_diverges_tells_why(inputs: Path, tmp_path: Path) -> None:
+    local = {"learning_rate": 1e6, "epochs": 20}
+    diverging = scenario_from_mapping({**TREE, "longest": "1h", "task": {**TREE["task"], "local": local}}, inputs)
+    outcome = emulate(diverging, tmp_path, on_start=lambda _: None, on_round=lambda _: None)
+    write_results(tmp_path, diverging, outcome)
+    found = summary(tmp_path)
+    assert (found["complete"], found["rounds"], found["best"]) == (False, 0, None)
+    reason = found["reasons"][0]
+    assert (reason["ended"], reason["times"] > 4) == ("withdrawn", True)
+    assert "the learning rate 1e+06 may be too high" in reason["why"]
+    page = (tmp_path / "report.html").read_text()
+    assert f"No round was committed; most frequent reason: withdrawn, {reason['why']}." in page
+
+
 def test_words_for_every_end(tmp_path: Path) -> None:
     outcome = made_run(tmp_path, rounds=1).outcome
     early = replace(outcome, ended=False)

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 
+from fieldfare.core.files import write_atomically
 from fieldfare.core.metrics import add_metrics, means
 from fieldfare.core.plans import Manifest, PlanRuntime, count_rows, runtime_version, take_rows
 from fieldfare.emulator.demo._digits import INPUT, TARGET, DigitsSplit
@@ -43,8 +44,8 @@ def write_results(
 
     plan = (folder / "plan.tflite").read_bytes()
     trained = weights_into_plan(plan, outcome.weights)
-    (folder / "plan.tflite").write_bytes(trained)
-    (folder / "model.tflite").write_bytes(plan_to_inference(plan, outcome.weights))
+    write_atomically(folder / "plan.tflite", trained)
+    write_atomically(folder / "model.tflite", plan_to_inference(plan, outcome.weights))
     save_weights(folder / "global.safetensors", manifest.weight_specs, outcome.weights)
     test = _test_means(trained, split)
     rows = round_rows(outcome.status.rounds)

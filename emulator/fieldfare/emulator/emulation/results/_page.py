@@ -54,6 +54,8 @@ def write_page(path: Path, scenario: Scenario, outcome: Outcome, rows: Sequence[
         Section("Versions", verbatim="\n".join(f"{name} {version}" for name, version in versions().items())),
     ]
     lead = f"An emulation of {outcome.statistics.devices:,} devices, in emulated time. Ended: {outcome.how_it_ended}."
+    if not rows and (told := [pair for pair, _ in record.reasons.most_common() if pair[1]]):
+        lead += f" No round was committed; most frequent reason: {told[0][0]}, {told[0][1]}."
     facts = _facts(scenario, outcome, rows, metric)
     write_report(path, title=f"Fieldfare: {task.name}", lead=lead, facts=facts, sections=sections)
 

@@ -15,6 +15,8 @@ from fieldfare.emulator.records import FleetRecord
 from fieldfare.emulator.report import RoundRow
 from fieldfare.emulator.scenario import Scenario, scenario_toml, scenario_values
 
+_MOST_REASONS = 20
+
 
 def main_metric(task: TaskSpec, manifest: Manifest) -> str:
     """What is shown beside the loss: the target's metric, else the plan's first, else the loss itself."""
@@ -62,6 +64,7 @@ def summary_of(scenario: Scenario, outcome: Outcome, rows: Sequence[RoundRow], r
         "fairness": _fairness(record, lower=lower),
         "participation": {"devices": outcome.statistics.devices, "trained": record.took_part},
         "assignments": dict(totals.ended),
+        "reasons": _reasons(record),
         "excluded": dict(outcome.excluded),
         "bytes_up": totals.bytes_up,
         "bytes_down": totals.bytes_down,
@@ -74,6 +77,12 @@ def summary_of(scenario: Scenario, outcome: Outcome, rows: Sequence[RoundRow], r
         "scenario_toml": scenario_toml(scenario),
         "versions": versions(),
     }
+
+
+def _reasons(record: FleetRecord) -> list[dict[str, Any]]:
+    """The most frequent ones of parts that did not count."""
+    told = [(how, why, count) for (how, why), count in record.reasons.most_common() if why]
+    return [{"ended": how, "why": why, "times": count} for how, why, count in told[:_MOST_REASONS]]
 
 
 def _best(rows: Sequence[RoundRow], metric: str, *, lower: bool) -> dict[str, Any] | None:
