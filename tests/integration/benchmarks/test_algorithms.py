@@ -20,7 +20,7 @@ def test_scaffold_is_ahead_where_each_device_knows_one_label(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("keras")
-    words = ["--short", "--problems", "labels", "--output", str(tmp_path)]
+    words = ["--short", "--problems", "labels", "--processes", "1", "--output", str(tmp_path)]
     assert main(words) == 0
     report = (tmp_path / "report.md").read_text()
     rows = {name: (settings, float(accuracy)) for name, settings, accuracy in _ROW.findall(report)}
