@@ -50,6 +50,7 @@ _FREE_TO_CHANGE = (
     "engine.transport",
     "longest",
     "plan",
+    "model.source",
     "data.source",
     "data.most_bytes",
     "fleet.traces.",
