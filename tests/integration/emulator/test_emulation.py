@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fieldfare.core.errors import DataError, PlanError
+from fieldfare.core.errors import DataError, PlanError, StateError
 from fieldfare.core.plans import PlanRuntime
 from fieldfare.emulator.data import load_table
 from fieldfare.emulator.emulation import emulate
@@ -149,9 +149,13 @@ def test_emulated_time_may_be_over_before_the_task(bench: Bench) -> None:
     assert outcome.status.state == task_pb2.TASK_STATE_RUNNING
 
 
-def test_a_run_that_diverges_ends_with_a_reason(bench: Bench) -> None:
-    outcome = bench.run("run", longest="1h", task__local={"learning_rate": 1e6}, task__rounds=3)
-    assert set(outcome.totals.ended) <= {"withdrawn", "late", "counted", "refused"}
+def test_a_run_that_diverges_is_given_up_with_a_reason(bench: Bench) -> None:
+    outcome = bench.run("run", give_up_after=3, task__local={"learning_rate": 1e6}, task__rounds=3)
+    assert isinstance(outcome.stopped, StateError)
+    assert "3 rounds in a row were abandoned; a device said last: " in str(outcome.stopped)
+    assert [one.state for one in outcome.status.rounds if one.state != task_pb2.ROUND_STATE_COMMITTED][:3] == [
+        task_pb2.ROUND_STATE_ABANDONED
+    ] * 3
     assert outcome.totals.ended["withdrawn"] > 0
 
 

@@ -52,3 +52,10 @@ def test_a_result_clears_what_was_lost_before() -> None:
         assert queue.next() == order(1)
     assert queue.is_wanted(1)
     assert queue.again(order(1))
+
+
+def test_an_order_that_was_not_begun_is_not_to_blame() -> None:
+    queue = OrderQueue()
+    for _ in range(2 * TRIES):
+        assert queue.again(order(1), begun=False)
+        assert queue.next() == order(1)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fieldfare.aggregator.engine._task_run import TaskRun
+from fieldfare.core.rounds import Buffer
 from fieldfare.core.tasks import TaskState
 
 
@@ -13,6 +14,7 @@ class TaskLoad:
 
     Attributes:
         metrics: means by name, of the newest evaluation round.
+        buffered: whether the open round is a buffer, in which reports of earlier ones count too.
         round_goal: reports wanted.
         round_assigned: devices asked.
         round_reported: counted reports.
@@ -26,6 +28,7 @@ class TaskLoad:
     rounds_wanted: int
     metrics: Mapping[str, float]
     round_number: int = 0
+    buffered: bool = False
     round_goal: int = 0
     round_assigned: int = 0
     round_reported: int = 0
@@ -44,6 +47,7 @@ def task_load(run: TaskRun) -> TaskLoad:
         rounds_wanted=run.spec.rounds,
         metrics=dict(run.progress.metrics or {}),
         round_number=0 if current is None else current.number,
+        buffered=current is not None and isinstance(current.machine, Buffer),
         round_goal=0 if current is None else current.machine.spec.goal_count,
         round_assigned=0 if row is None else row.assigned,
         round_reported=0 if row is None else row.reported,

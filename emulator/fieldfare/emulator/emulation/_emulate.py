@@ -235,6 +235,7 @@ class _Run:
             controls=FleetControls(self.folder / "controls", size) if scaffold else None,
             state=state,
             seed=self.scenario.settings.seed,
+            give_up_after=self.scenario.settings.give_up_after,
             ahead=self._ahead,
             on_end=lambda ending: rows.add(ending, (ending.flight.began - BEGINNING).total_seconds()),
             on_round=on_round,

@@ -22,6 +22,8 @@ class Settings:
             folder.
         seed: of everything that is drawn: partition, devices, selection, shuffling.
         longest: the emulated time after which the run ends, whatever it has reached.
+        give_up_after: rounds in a row that were abandoned, after which the run is stopped: of a model that diverges no
+            device reports any more.
         model: a Keras model in place of the plan.
         data: the examples.
         partition: how the examples are spread over the devices.
@@ -32,6 +34,7 @@ class Settings:
     plan: Path = Path("plan.tflite")
     seed: int = 1
     longest: timedelta = timedelta(days=30)
+    give_up_after: int = 10
     model: ModelSettings = field(default_factory=ModelSettings)
     data: DataSettings = field(default_factory=DataSettings)
     partition: PartitionSettings = field(default_factory=PartitionSettings)
@@ -43,6 +46,8 @@ class Settings:
             raise ConfigError("must be 0 to below 2**63", field="seed")
         if not timedelta(0) < self.longest <= _LONGEST:
             raise ConfigError("must be above 0 and at most 3650d", field="longest")
+        if self.give_up_after < 1:
+            raise ConfigError("must be at least 1", field="give_up_after")
         if self.partition.kind == "column" and self.data.column is None:
             raise ConfigError('the partition "column" needs the name of a column', field="data.column")
 

@@ -203,6 +203,13 @@ class EmulatedAggregator:
         """The device fetches what its assignment needs."""
         self._engine.count_download(flight.ticket, flight.bytes_down)
 
+    def missing(self) -> int | None:
+        """Reports that the open round still wants; None without one, and for a buffer: it takes what comes."""
+        (load,) = self._engine.load() or (None,)
+        if load is None or load.round_goal == 0 or load.buffered:
+            return None
+        return load.round_goal - load.round_reported
+
     def standing(self, ticket: Ticket) -> Standing:
         """What would become of a report now: ABSENT where it could be counted, WAITING where it could be later."""
         standing = self._standing(ticket)

@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from fieldfare.aggregator.engine import Event, EventKind, Standing
+from fieldfare.core.errors import StateError
 from fieldfare.core.rounds import Ticket
 from fieldfare.core.sessions import Ended
-from fieldfare.core.tasks import NextRound, TaskSpec
+from fieldfare.core.tasks import Algorithm, NextRound, TaskSpec
 from fieldfare.emulator.simulation._aggregator import EmulatedAggregator
 from fieldfare.emulator.simulation._clock import EmulatedClock
 from fieldfare.emulator.simulation._controls import FleetControls, Settlement
@@ -41,6 +42,7 @@ class Simulation:
         controls: SCAFFOLD: the devices' control variates; None for other algorithms.
         state: where to begin.
         seed: of who is asked.
+        give_up_after: rounds in a row that are abandoned at the most.
         ahead: orders that are handed to the workers before their turn.
         on_end: told of each part of a device in a round that is over.
         on_round: told after each round where the emulation stands; once it has returned, the devices' control variates
@@ -58,6 +60,7 @@ class Simulation:
         controls: FleetControls | None,
         state: SimulationState,
         seed: int,
+        give_up_after: int,
         ahead: int,
         on_end: Callable[[Ending], None],
         on_round: Callable[[SimulationState], None],
@@ -70,6 +73,7 @@ class Simulation:
         self._nobody_free = False
         self._unsettled: dict[int, Flight] = {}
         self._departed, self._draws = state.departed, state.draws
+        self._abandoned, self._give_up_after, self._last_why = state.abandoned, give_up_after, ""
         self._silent = list(state.silent)
         self._waiting: list[Flight] = []
         # Heaps; a sorted list is one.
@@ -89,6 +93,7 @@ class Simulation:
         Raises:
             StorageError: the aggregator cannot write.
             WorkersError: workers end again and again.
+            StateError: one round after the other is abandoned.
         """
         while True:
             self._work()
@@ -115,19 +120,33 @@ class Simulation:
             self._told(self._aggregator.work())
 
     def _told(self, events: Iterable[Event]) -> None:
-        if not any(one.kind in _ENDS_ROUND for one in events):
+        ends = [one.kind for one in events if one.kind in _ENDS_ROUND]
+        if not ends:
             return
+        for kind in ends:
+            self._abandoned = self._abandoned + 1 if kind is EventKind.ABANDONED else 0
         self._send_again()
+        self._forget_put()
         settling = self._settling()
         self._on_round(self._state(settling))
         if self._controls is not None:
             self._controls.settle(settling)
+        if self._abandoned >= self._give_up_after:
+            why = f"; a device said last: {self._last_why}" if self._last_why else ""
+            raise StateError(f"{self._abandoned} rounds in a row were abandoned{why}")
 
     def _send_again(self) -> None:
         """Devices whose report may count in a round that has not begun by then hold it until there is one."""
         for flight in self._waiting:
             heapq.heappush(self._flights, (flight.ends, flight.number, flight))
         self._waiting.clear()
+
+    def _forget_put(self) -> None:
+        """Nobody waits any more for what was handed over for the round that has ended, unless a later one counts it."""
+        if self._spec.aggregation.algorithm is not Algorithm.FEDBUFF:
+            for number in self._put:
+                self._workers.drop(number)
+            self._put.clear()
 
     def _settling(self) -> dict[int, Settlement]:
         """SCAFFOLD: a round is over, so devices learn whether they were counted."""
@@ -147,6 +166,7 @@ class Simulation:
             now=now,
             departed=self._departed,
             draws=self._draws,
+            abandoned=self._abandoned,
             has_plan=self._fleet.has_plan,
             flights=[one for _, _, one in self._flights],
             silent=self._silent,
@@ -184,7 +204,9 @@ class Simulation:
 
     def _feed(self) -> None:
         """Hand the next orders to the workers: no more, since who reports after the goal is reached works in vain."""
-        while self._not_put and len(self._put) < self._ahead:
+        missing = self._aggregator.missing()
+        most = self._ahead if missing is None else min(self._ahead, missing)
+        while self._not_put and len(self._put) < most:
             flight = heapq.heappop(self._not_put)[2]
             if self._aggregator.standing(flight.ticket) is Standing.ABSENT:
                 self._hand_over(flight)
@@ -247,6 +269,7 @@ class Simulation:
 
     def _end(self, ending: Ending) -> None:
         self._fleet.land(ending.flight)
+        self._last_why = ending.why or self._last_why
         self._on_end(ending)
 
     def _report(self, flight: Flight) -> Ending:

@@ -24,6 +24,7 @@ class SimulationState:
         now: emulated present.
         departed: assignments given so far.
         draws: selections made so far.
+        abandoned: rounds that were abandoned since one was committed.
         has_plan: one bit a device, the first one highest: whether it has the plan; empty for nobody.
         flights: devices at work.
         silent: devices that dropped out, and whom the aggregator may still wait for.
@@ -33,6 +34,7 @@ class SimulationState:
     now: datetime = BEGINNING
     departed: int = 0
     draws: int = 0
+    abandoned: int = 0
     has_plan: bytes = b""
     flights: Sequence[Flight] = ()
     silent: Sequence[Flight] = ()
@@ -44,6 +46,7 @@ class SimulationState:
             "now": self.now.isoformat(),
             "departed": self.departed,
             "draws": self.draws,
+            "abandoned": self.abandoned,
             "has_plan": _text(self.has_plan),
             "flights": [_flight_to_json(one) for one in self.flights],
             "silent": [_flight_to_json(one) for one in self.silent],
@@ -65,6 +68,7 @@ class SimulationState:
             now=datetime.fromisoformat(tree["now"]),
             departed=int(tree["departed"]),
             draws=int(tree["draws"]),
+            abandoned=int(tree["abandoned"]),
             has_plan=base64.b64decode(tree["has_plan"], validate=True),
             flights=[_flight_from_json(one, read_ticket) for one in tree["flights"]],
             silent=[_flight_from_json(one, read_ticket) for one in tree["silent"]],

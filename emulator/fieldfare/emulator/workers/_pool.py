@@ -146,9 +146,9 @@ class ProcessPool:
         """The process has ended: another one takes its place and its orders."""
         worker.pipe.close()
         worker.process.join()
-        for order, slot in worker.under_way:
+        for place, (order, slot) in enumerate(worker.under_way):
             self._slots.give_back(slot)
-            if not self._queue.again(order):
+            if not self._queue.again(order, begun=place == 0):
                 code = worker.process.exitcode
                 raise WorkersError(
                     f"{TRIES} worker processes have ended over the same device, the last with exit code {code}: "

@@ -44,8 +44,12 @@ class OrderQueue:
         self._dropped.discard(number)
         return wanted
 
-    def again(self, order: Order) -> bool:
+    def again(self, order: Order, *, begun: bool = True) -> bool:
         """The worker has ended before it was done: the order is next, if its result is wanted still.
+
+        Args:
+            order: what it had.
+            begun: whether it may have been at that, and not at an order before it.
 
         Returns:
             False where that has happened `TRIES` times, and it is given up.
@@ -53,8 +57,9 @@ class OrderQueue:
         if order.number in self._dropped:
             self._dropped.discard(order.number)
             return True
-        self._lost[order.number] = self._lost.get(order.number, 0) + 1
-        if self._lost[order.number] >= TRIES:
+        if begun:
+            self._lost[order.number] = self._lost.get(order.number, 0) + 1
+        if self._lost.get(order.number, 0) >= TRIES:
             return False
         self.put(order, _FIRST)
         return True
