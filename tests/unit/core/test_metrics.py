@@ -1,8 +1,12 @@
 import math
+from fractions import Fraction
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fieldfare.core.aggregation import MetricTotals
+from fieldfare.core.aggregation._metric_totals import _to_units
 from fieldfare.core.errors import StorageError, UpdateError
 from fieldfare.core.metrics import (
     MetricSum,
@@ -144,3 +148,10 @@ def test_which_metrics_can_be_reported_twice(names, problem):
     if not words:
         sums = {name: MetricSum(1, 1) for name in {*local_metric_names(names), "loss"}}
         assert metrics_from_proto(metrics_to_proto(sums)) == sums
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False, width=64))
+def test_units_are_rounded_exactly(value: float) -> None:
+    assert _to_units(value) == round(Fraction(value) * 2**64)
+    tie = math.ldexp(math.floor(value) % 1000 + 0.5, -64)
+    assert _to_units(tie) == round(Fraction(tie) * 2**64)

@@ -199,8 +199,9 @@ class Reports:
             # Safe: all earlier rounds were over before `current` began, so what they have counted is on disk.
             return False
         factor = run.versions.factor(ticket.round_number, current.record.checkpoint_version)
-        weighted = replace(contribution, weight=contribution.weight * factor)
-        return run.add(current, weighted, ticket.round_number)
+        if factor != 1:
+            contribution = replace(contribution, weight=contribution.weight * factor)
+        return run.add(current, contribution, ticket.round_number)
 
     def _check_digest(self, admission: Admission, payload: bytes | bytearray | memoryview, digest: bytes) -> None:
         if hashlib.sha256(payload).digest() == digest:

@@ -66,8 +66,10 @@ def _read_pair(pair: list[str]) -> tuple[int, int]:
 
 
 def _to_units(value: float) -> int:
-    units: int = round(Fraction(value) * 2**_QUANTUM_BITS)
-    return units
+    """The nearest integer to `value * 2 ** _QUANTUM_BITS`, ties to even, exactly."""
+    numerator, denominator = value.as_integer_ratio()
+    units, rest = divmod(numerator << _QUANTUM_BITS, denominator)
+    return units + (2 * rest + (units & 1) > denominator)
 
 
 def _from_units(units: int) -> float:

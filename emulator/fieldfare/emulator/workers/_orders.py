@@ -56,6 +56,10 @@ class Done:
     control_delta: NDArray[np.float32] | None
     detail: str
 
+    def with_payload(self, payload: bytes | memoryview) -> "Done":
+        """The same with another payload. Written out, since `dataclasses.replace` takes ten times as long."""
+        return Done(self.number, self.header, payload, self.control_delta, self.detail)
+
 
 class Workers(Protocol):
     """Who carries orders out."""

@@ -4,7 +4,7 @@ import contextlib
 import multiprocessing
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from multiprocessing import connection
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -66,7 +66,7 @@ class ProcessPool:
             if result.slot is None:
                 yield result.done
             else:
-                yield replace(result.done, payload=self._slots.view(result.slot, result.nbytes))
+                yield result.done.with_payload(self._slots.view(result.slot, result.nbytes))
         finally:
             self._slots.give_back(result.slot)
 

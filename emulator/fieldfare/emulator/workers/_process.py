@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -41,6 +41,6 @@ def run_worker(settings: WorkerSettings, pipe: Connection, slots: Slots, log: Pa
             return
         done = worker.carry_out(order)
         if slots.write(slot, done.payload):
-            pipe.send(Result(replace(done, payload=b""), slot, len(done.payload)))
+            pipe.send(Result(done.with_payload(b""), slot, len(done.payload)))
         else:
             pipe.send(Result(done, None, 0))
