@@ -21,7 +21,7 @@ from fieldfare.core.weights import total_size
 from fieldfare.emulator.data import Table
 from fieldfare.emulator.devices import Behaviour, Exclusions, availability_by_hour, draw_behaviour, too_small
 from fieldfare.emulator.emulation._checkpoints import Checkpoints
-from fieldfare.emulator.emulation._engines import open_aggregator, open_workers
+from fieldfare.emulator.emulation._engines import artifacts_in, open_aggregator, open_workers
 from fieldfare.emulator.emulation._outcome import Outcome
 from fieldfare.emulator.emulation._preparation import prepare
 from fieldfare.emulator.partition import Partition, PartitionStatistics
@@ -142,7 +142,9 @@ class _Run:
         scenario, inputs = self.scenario, self.inputs
         clock = EmulatedClock()
         metrics = reported_metrics(inputs.manifest.metric_names, local=scenario.task.local.local_metrics)
-        with open_aggregator(scenario.settings.engine, self.folder / STATE, clock) as aggregator:
+        engine, state_folder = scenario.settings.engine, self.folder / STATE
+        # Workers first: they start while the aggregator does.
+        with self._pool(state_folder) as pool, open_aggregator(engine, state_folder, clock) as aggregator:
             fleet = _fleet(scenario, inputs)
             state, before_s, totals, position = SimulationState(), 0.0, Totals(), 0
             if last is None:
@@ -178,7 +180,7 @@ class _Run:
                 self.checkpoints.write(kept, aggregator.database_file)
 
             devices = self.folder / "devices.csv"
-            with DeviceRows(devices, totals, metrics, position) as rows, self._pool(aggregator) as pool:
+            with DeviceRows(devices, totals, metrics, position) as rows:
                 simulation = self._simulation(aggregator, fleet, pool, clock, state, rows, on_round)
                 ended, stopped = _run(simulation, rows, BEGINNING + scenario.settings.longest)
             seconds = before_s + self.elapsed() - started
@@ -200,11 +202,11 @@ class _Run:
             excluded=inputs.exclusions.reasons,
         )
 
-    def _pool(self, aggregator: EmulatedAggregator) -> AbstractContextManager[Workers]:
+    def _pool(self, state_folder: Path) -> AbstractContextManager[Workers]:
         settings, task = self.scenario.settings, self.scenario.task
         worker = WorkerSettings(
             examples=self.folder / "examples",
-            artifacts=aggregator.artifacts,
+            artifacts=artifacts_in(settings.engine, state_folder),
             population=task.population,
             seed=settings.seed,
             trainer=settings.engine.trainer,

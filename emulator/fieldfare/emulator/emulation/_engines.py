@@ -24,6 +24,11 @@ def open_aggregator(engine: EngineSettings, state: Path, clock: EmulatedClock) -
     return _TRANSPORTS[engine.transport](state, clock)
 
 
+def artifacts_in(engine: EngineSettings, state: Path) -> Path:
+    """Where the workers will find plans and checkpoints; known before the aggregator is opened."""
+    return _TRANSPORTS[engine.transport].artifacts_in(state)
+
+
 @contextmanager
 def open_workers(
     engine: EngineSettings, settings: WorkerSettings, *, update_bytes: int, results: int, log: Path

@@ -76,10 +76,14 @@ class EmulatedAggregator:
         """The aggregator's data base; SQLite."""
         return self._state.database_file
 
-    @property
-    def artifacts(self) -> Path:
-        """The folder in which plans and checkpoints lie, under the hexadecimal digest of their content."""
-        return self._state.blobs / "artifacts"
+    @staticmethod
+    def artifacts_in(folder: Path) -> Path:
+        """Where plans and checkpoints will lie, under the hexadecimal digest of their content.
+
+        Args:
+            folder: the aggregator's state.
+        """
+        return folder / "blobs" / "artifacts"
 
     def submit(self, plan: bytes, spec: TaskSpec) -> Manifest:
         """Begin the task, with the plan's own weights.

@@ -49,7 +49,7 @@ class WireAggregator(EmulatedAggregator):
     def __init__(self, folder: Path, clock: EmulatedClock, settings: ServerSettings | None = None) -> None:
         super().__init__(folder, clock, _lifted(settings or ServerSettings()))
         self._now = clock
-        self._fetched = folder.parent / _FETCHED
+        self._fetched = self.artifacts_in(folder)
         self._pending: dict[Ticket, aggregator_pb2.ReportHeader] = {}
         self._settled: dict[Ticket, Ended] = {}
         self._server = LoopbackServer(self._engine, self._database, self._settings, clock)
@@ -60,17 +60,17 @@ class WireAggregator(EmulatedAggregator):
             raise
         self._calls = DeviceCalls(self._transport, self._fetched)
 
-    @property
-    def artifacts(self) -> Path:
-        """The folder with the plans and checkpoints that came over the wire."""
-        return self._fetched
+    @staticmethod
+    def artifacts_in(folder: Path) -> Path:
+        """Where the plans and checkpoints will lie that come over the wire."""
+        return folder.parent / _FETCHED
 
     def carry(self, tickets: Iterable[Ticket]) -> None:
         """See `EmulatedAggregator.carry`; what these devices have fetched may have come to them in memory."""
         at_work = list(tickets)
         super().carry(at_work)
         if at_work:
-            self._calls.adopt(super().artifacts)
+            self._calls.adopt(EmulatedAggregator.artifacts_in(self._state.root))
 
     def close(self) -> None:
         """End the service, then close the storage."""
