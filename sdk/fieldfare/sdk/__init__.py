@@ -21,14 +21,19 @@ Where things are:
     commands     `fieldfare device`, `fieldfare plan`
 """
 
-from fieldfare.core.weights import TensorSpec
-from fieldfare.sdk.conditions import Conditions, Network, NetworkKind, Probe, SystemProbe, TimeWindow
-from fieldfare.sdk.device import Device
-from fieldfare.sdk.ledger import Ledger
-from fieldfare.sdk.personal import Personal, PersonalRecord
-from fieldfare.sdk.store import ExampleSource, ExampleStore, StoreLimits
-from fieldfare.sdk.training import Limits, LiteRtTrainer, LocalTrainer
-from fieldfare.sdk.transport import GrpcTransport, Transport
+from typing import TYPE_CHECKING
+
+from fieldfare.core.late_imports import late_imports
+
+if TYPE_CHECKING:
+    from fieldfare.core.weights import TensorSpec
+    from fieldfare.sdk.conditions import Conditions, Network, NetworkKind, Probe, SystemProbe, TimeWindow
+    from fieldfare.sdk.device import Device
+    from fieldfare.sdk.ledger import Ledger
+    from fieldfare.sdk.personal import Personal, PersonalRecord
+    from fieldfare.sdk.store import ExampleSource, ExampleStore, StoreLimits
+    from fieldfare.sdk.training import Limits, LiteRtTrainer, LocalTrainer
+    from fieldfare.sdk.transport import GrpcTransport, Transport
 
 __all__ = [
     "Conditions",
@@ -51,3 +56,27 @@ __all__ = [
     "TimeWindow",
     "Transport",
 ]
+
+_HOMES = {
+    "Conditions": "fieldfare.sdk.conditions",
+    "Device": "fieldfare.sdk.device",
+    "ExampleSource": "fieldfare.sdk.store",
+    "ExampleStore": "fieldfare.sdk.store",
+    "GrpcTransport": "fieldfare.sdk.transport",
+    "Ledger": "fieldfare.sdk.ledger",
+    "Limits": "fieldfare.sdk.training",
+    "LiteRtTrainer": "fieldfare.sdk.training",
+    "LocalTrainer": "fieldfare.sdk.training",
+    "Network": "fieldfare.sdk.conditions",
+    "NetworkKind": "fieldfare.sdk.conditions",
+    "Personal": "fieldfare.sdk.personal",
+    "PersonalRecord": "fieldfare.sdk.personal",
+    "Probe": "fieldfare.sdk.conditions",
+    "StoreLimits": "fieldfare.sdk.store",
+    "SystemProbe": "fieldfare.sdk.conditions",
+    "TensorSpec": "fieldfare.core.weights",
+    "TimeWindow": "fieldfare.sdk.conditions",
+    "Transport": "fieldfare.sdk.transport",
+}
+
+__getattr__ = late_imports(__name__, _HOMES)

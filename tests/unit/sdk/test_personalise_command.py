@@ -84,11 +84,11 @@ def test_run_personalises_and_keeps_to_limits(shop: Shop) -> None:  # noqa: F811
     np.savez(shop.folder / "in.npz", x=np.ones((1, 2), np.float32))
     with ScriptedAggregator() as aggregator:
         # So far off that any step is better, whichever examples are held out.
-        aggregator.offer(shop.plan.read_bytes(), pack_weights(MANIFEST.weight_specs, np.float32([0, 0, 1000])))
+        aggregator.offer(shop.plan.read_bytes(), pack_weights(MANIFEST.weight_specs, np.float32([0, 0, 100])))
         assert shop.run(aggregator, "--once", "--personalise", "--max-train-examples", "5")[0] == 0
         assert aggregator.reports[0].header.example_count == 5
         assert aggregator.check_ins[0].capabilities.memory_bytes > 10**8
         aggregator.offer(shop.plan.read_bytes(), CHECKPOINT)
         _, out, _ = shop.run(aggregator, "--once", "--max-memory", "2")
         assert "and 2,000,000 are allowed" in out
-    assert predicted(shop) != predicted(shop, "--shared") == [[1000.0]]
+    assert predicted(shop) != predicted(shop, "--shared") == [[100.0]]

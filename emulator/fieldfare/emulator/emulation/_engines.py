@@ -3,30 +3,41 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fieldfare.core.errors import ConfigError
 from fieldfare.emulator.scenario import EngineSettings
-from fieldfare.emulator.simulation import EmulatedAggregator, EmulatedClock
-from fieldfare.emulator.wire import WireAggregator
+from fieldfare.emulator.simulation import artifacts_folder
 from fieldfare.emulator.workers import ProcessPool, Workers, WorkerSettings, find_trainer, read_examples
 
-_TRANSPORTS = {"memory": EmulatedAggregator, "grpc": WireAggregator}
+if TYPE_CHECKING:
+    from fieldfare.emulator.simulation import EmulatedAggregator, EmulatedClock
 
 
-def open_aggregator(engine: EngineSettings, state: Path, clock: EmulatedClock) -> EmulatedAggregator:
-    """The aggregator, as devices reach it; a context manager.
+def open_aggregator(engine: EngineSettings, state: Path, clock: "EmulatedClock") -> "EmulatedAggregator":
+    """The aggregator, as devices reach it; a context manager. Imported here: workers start meanwhile.
 
     Args:
         engine: says how.
         state: folder of its state.
         clock: emulated time.
     """
-    return _TRANSPORTS[engine.transport](state, clock)
+    if engine.transport == "grpc":
+        from fieldfare.emulator.wire import WireAggregator
+
+        return WireAggregator(state, clock)
+    from fieldfare.emulator.simulation import EmulatedAggregator
+
+    return EmulatedAggregator(state, clock)
 
 
 def artifacts_in(engine: EngineSettings, state: Path) -> Path:
     """Where the workers will find plans and checkpoints; known before the aggregator is opened."""
-    return _TRANSPORTS[engine.transport].artifacts_in(state)
+    if engine.transport == "grpc":
+        from fieldfare.emulator.wire import WireAggregator
+
+        return WireAggregator.artifacts_in(state)
+    return artifacts_folder(state)
 
 
 @contextmanager

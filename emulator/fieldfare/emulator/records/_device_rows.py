@@ -5,13 +5,15 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fieldfare.core.errors import StorageError
 from fieldfare.core.metrics import local_metric_names
 from fieldfare.core.wording import one_line
 from fieldfare.emulator.records._totals import Totals
-from fieldfare.emulator.simulation import Ending
+
+if TYPE_CHECKING:
+    from fieldfare.emulator.simulation import Ending
 
 FIXED_COLUMNS = (
     "round",
@@ -73,7 +75,7 @@ class DeviceRows:
         except OSError as error:
             raise self._unwritable(error) from error
 
-    def add(self, ending: Ending, began_s: float) -> None:
+    def add(self, ending: "Ending", began_s: float) -> None:
         """A device's part is over.
 
         Args:

@@ -2,7 +2,7 @@
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -57,33 +57,10 @@ class EmulatedAggregator:
         self._over: list[task_pb2.RoundStatus] = []
         self._capabilities = capabilities(0)
 
-    @staticmethod
-    def restore(folder: Path, restore: Callable[[Path], None]) -> None:
-        """Put an earlier data base in place, while nobody else uses the folder.
-
-        Args:
-            folder: the aggregator's state.
-            restore: writes the file at the path that it is given.
-
-        Raises:
-            StorageError: the folder is in use, or cannot be written.
-        """
-        with StateFolder(folder) as state:
-            restore(state.database_file)
-
     @property
     def database_file(self) -> Path:
         """The aggregator's data base; SQLite."""
         return self._state.database_file
-
-    @staticmethod
-    def artifacts_in(folder: Path) -> Path:
-        """Where plans and checkpoints will lie, under the hexadecimal digest of their content.
-
-        Args:
-            folder: the aggregator's state.
-        """
-        return folder / "blobs" / "artifacts"
 
     def submit(self, plan: bytes, spec: TaskSpec) -> Manifest:
         """Begin the task, with the plan's own weights.

@@ -10,7 +10,7 @@ from fieldfare.aggregator.settings import ServerSettings
 from fieldfare.core.errors import ProtocolError
 from fieldfare.core.rounds import Ticket
 from fieldfare.core.sessions import Ended
-from fieldfare.emulator.simulation import EmulatedAggregator, EmulatedClock, Flight
+from fieldfare.emulator.simulation import EmulatedAggregator, EmulatedClock, Flight, artifacts_folder
 from fieldfare.emulator.wire._device_calls import DeviceCalls
 from fieldfare.emulator.wire._server import LoopbackServer
 from fieldfare.emulator.workers import Done
@@ -70,7 +70,7 @@ class WireAggregator(EmulatedAggregator):
         at_work = list(tickets)
         super().carry(at_work)
         if at_work:
-            self._calls.adopt(EmulatedAggregator.artifacts_in(self._state.root))
+            self._calls.adopt(artifacts_folder(self._state.root))
 
     def close(self) -> None:
         """End the service, then close the storage."""
