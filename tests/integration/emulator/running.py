@@ -91,7 +91,7 @@ class Running:
 @contextmanager
 def running(argv: Sequence[str | Path], errors: Path) -> Iterator[Running]:
     """Start it, so that Ctrl-C ends it; kill whatever of it is left in the end."""
-    with errors.open("w") as err, _interrupts_obeyed():
+    with errors.open("w") as err, interrupts_obeyed():
         process = subprocess.Popen(
             [str(one) for one in argv], stdout=subprocess.PIPE, stderr=err, text=True, start_new_session=True
         )
@@ -110,7 +110,7 @@ def running(argv: Sequence[str | Path], errors: Path) -> Iterator[Running]:
 
 
 @contextmanager
-def _interrupts_obeyed() -> Iterator[None]:
+def interrupts_obeyed() -> Iterator[None]:
     """What is started inside obeys Ctrl-C, as in a terminal.
 
     A shell lets the jobs that a script puts into the background ignore it, and children inherit that: were the tests

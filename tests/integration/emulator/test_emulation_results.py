@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from fieldfare.emulator.emulation.results import write_tables
 from fieldfare.emulator.report import write_events
 from fieldfare.emulator.scenario import Scenario, scenario_from_mapping, scenario_toml
 from fieldfare.emulator.simulation import BEGINNING
+from tests.integration.emulator.running import interrupts_obeyed
 from tests.support.commands import fieldfare, started
 from tests.support.made_run import DEVICES, made_run
 from tests.support.small_disk import fill, small_disk
@@ -153,6 +155,13 @@ def stopped_run(inputs: Path, folder: Path, stop: Any) -> Outcome:
     return emulate(scenario(inputs), folder, on_start=lambda _: None, on_round=on_round)
 
 
+@pytest.fixture
+def ctrl_c_works() -> Iterator[None]:
+    with interrupts_obeyed():
+        yield
+
+
+@pytest.mark.usefixtures("ctrl_c_works")
 def test_ctrl_c_keeps_what_was_done(inputs: Path, tmp_path: Path) -> None:
     outcome = stopped_run(inputs, tmp_path, lambda: signal.raise_signal(signal.SIGINT))
     assert isinstance(outcome.stopped, KeyboardInterrupt)
@@ -243,6 +252,7 @@ def test_the_command_sweeps_and_goes_on(inputs: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("ctrl_c_works")
 def test_a_command_that_is_interrupted_says_where_the_results_are(inputs: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     endless = ("--sweep", "seed=1", "--set", "task.rounds=100000", "--set", "task.evaluate_every=0")
